@@ -1,0 +1,46 @@
+# The Python that makes the virtual environment: make install PYTHON=python3.12
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+PY = $(VENV)/bin/python
+STAMP = $(VENV)/.installed
+
+# What `make demo` trains, compares and transcribes with.
+SEED = 1234
+RUN1 = runs/conformer_summarymixing/$(SEED)
+RUN2 = runs/conformer_mhsa/$(SEED)
+CORPUS = data/synthetic-librispeech/test-clean
+# Looked up when the recipe runs: training makes the corpus.
+SAMPLE = $$(find $(CORPUS) -name '*.flac' | sort | head -n 1)
+
+.PHONY: install test test-fast lint demo clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -r requirements.txt -r requirements-dev.txt
+	$(PY) -m pip install -e . --no-deps
+	touch $@
+
+test: install
+	$(PY) -m pytest
+
+test-fast: install
+	$(PY) -m pytest -m "not slow"
+
+lint: install
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m yamllint --strict .
+
+demo: install
+	$(PY) train.py hparams/conformer_summarymixing.yaml --seed $(SEED)
+	$(PY) train.py hparams/conformer_mhsa.yaml --seed $(SEED)
+	$(PY) tools/compare.py $(RUN1) $(RUN2)
+	$(PY) tools/transcribe.py $(RUN1) "$(SAMPLE)"
+	$(PY) tools/transcribe.py $(RUN1) "$(SAMPLE)" --stream --chunk-ms 640
+
+# Runs and data are kept: they are work, not build products.
+clean:
+	rm -rf .pytest_cache .ruff_cache build *.egg-info
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""From a dataset's folder on disk to CSV manifests; one module a dataset."""

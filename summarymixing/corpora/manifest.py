@@ -1,0 +1,140 @@
+"""Writing CSV manifests whole or not at all, and reporting the records left out of them."""
+
+import contextlib
+import csv
+import logging
+import os
+import uuid
+from pathlib import Path
+
+from summarymixing.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+@contextlib.contextmanager
+def atomic_open(path):
+    """Open a text file for writing that takes the name `path` only when complete.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The final name; a file of that name is replaced. Missing parent folders are made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> with atomic_open(path) as file:
+    ...     _ = file.write("whole")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    'whole'
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be made a folder ({error.strerror})") from None
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_manifest(path, rows, fields):
+    """Write a CSV manifest, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The CSV file; one of that name is replaced only once the new one is complete.
+    rows : iterable of dict
+        One dictionary a record, with exactly the keys `fields`.
+    fields : sequence of str
+        The columns, in order.
+
+    Raises
+    ------
+    ValueError
+        If a row has a key that is not in `fields`; nothing is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> write_manifest(path, [{"ID": "a", "wrd": "GOOD MORNING"}], ["ID", "wrd"])
+    >>> path.read_text().splitlines()
+    ['ID,wrd', 'a,GOOD MORNING']
+    """
+    with atomic_open(path) as file:
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class BadRecords:
+    """The records of one split that a manifest leaves out, and why.
+
+    Parameters
+    ----------
+    split : str
+        Name of the split; the report is ``<split>.skipped.csv``.
+    manifest_folder : str or pathlib.Path
+        Where the report goes, beside the manifest.
+    max_bad_fraction : float
+        Largest tolerated share of the split's records, 0 to 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> bad = BadRecords("dev", tempfile.mkdtemp(), max_bad_fraction=0.1)
+    >>> bad.add("spk-1", "/data/spk-1.flac", "empty recording")
+    >>> bad.close(total=100)
+    >>> bad.report.read_text().splitlines()
+    ['ID,file,reason', 'spk-1,/data/spk-1.flac,empty recording']
+    """
+
+    def __init__(self, split, manifest_folder, max_bad_fraction=0.01):
+        if not 0 <= max_bad_fraction <= 1:
+            raise InputError(f"max_bad_fraction: {max_bad_fraction} is not between 0 and 1")
+        self.split = split
+        self.report = Path(manifest_folder) / f"{split}.skipped.csv"
+        self.max_bad_fraction = max_bad_fraction
+        self.records = []
+
+    def add(self, record_id, file, reason):
+        """Note one record: its ID, the file at fault and the reason in a few words."""
+        self.records.append({"ID": record_id, "file": str(file), "reason": reason})
+
+    def close(self, total):
+        """Write the report and judge the share of bad records among `total`.
+
+        Without bad records there is no report, and an earlier one is removed.
+
+        Raises
+        ------
+        InputError
+            If the share exceeds `max_bad_fraction`, or if no good record is left.
+        """
+        if not self.records:
+            self.report.unlink(missing_ok=True)
+            return
+        write_manifest(self.report, self.records, ["ID", "file", "reason"])
+        count = len(self.records)
+        summary = f"{self.split}: {count} of {total} recordings are unusable, see {self.report}"
+        if count < total and count <= self.max_bad_fraction * total:
+            logger.warning("%s", summary)
+            return
+        first = "; ".join(f"{r['ID']}: {r['reason']}" for r in self.records[:_SHOWN])
+        more = "; ..." if count > _SHOWN else ""
+        raise InputError(
+            f"{summary} ({first}{more}); repair them, or raise the key max_bad_fraction"
+            f" (now {self.max_bad_fraction}) to go on without them"
+        )

@@ -1,0 +1,287 @@
+"""Load an experiment: a YAML file and a command line become objects and a run folder.
+
+Seeding is part of the YAML file, as in SpeechBrain's own recipes. The line must stand above the
+first key that builds a module, because HyperPyYAML builds objects in the order of the file::
+
+    seed: 1234
+    __set_seed: !apply:speechbrain.utils.seed_everything [!ref <seed>]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ruamel.yaml
+import speechbrain
+from hyperpyyaml.core import recursive_update
+from ruamel.yaml.error import YAMLError
+from speechbrain.core import DEFAULT_LOG_CONFIG
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    is_distributed_initialized,
+)
+from speechbrain.utils.logger import setup_logging
+from speechbrain.utils.run_opts import RunOptions
+
+from summarymixing.errors import InputError
+from summarymixing.run_record import RunRecord, write_atomically
+from summarymixing.yaml_build import build, resolve
+from summarymixing.yaml_files import (
+    RUN_OPTIONS,
+    comparable,
+    resolve_yaml,
+    suggestion,
+    top_level_keys,
+)
+
+__all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_yaml"]
+
+#: Top-level keys and run options that may change between two starts of one run: how long it
+#: trains, where its folder now lies, and what does not touch the numbers.
+RESUMABLE = {
+    "number_of_epochs",
+    "optimizer_step_limit",
+    "output_folder",
+    "num_workers",
+    "device",
+    "test_only",
+    "debug",
+    "debug_batches",
+    "debug_epochs",
+    "debug_persistently",
+    "noprogressbar",
+    "tqdm_colored_bar",
+    "log_config",
+    "ckpt_interval_minutes",
+    "ckpt_interval_steps",
+    "find_unused_parameters",
+    "profile_training",
+    "profile_warmup",
+    "profile_steps",
+}
+
+
+@dataclass
+class Experiment:
+    """A loaded experiment.
+
+    Attributes
+    ----------
+    name : str
+        The YAML key ``experiment``: by default the name of the YAML file.
+    yaml_file : pathlib.Path
+        The file named on the command line.
+    run_folder : pathlib.Path
+        The YAML key ``output_folder``; exists.
+    hparams : dict
+        What HyperPyYAML built.
+    run_opts : dict
+        The SpeechBrain run options typed on the command line, and no defaults: SpeechBrain lets
+        ``run_opts`` win over the YAML file, so a default here would undo the file's precision,
+        gradient accumulation, step limit and clipping.
+    overrides : dict
+        The top-level keys replaced on the command line.
+    argv : list of str
+        The command line, without the program.
+    """
+
+    name: str
+    yaml_file: Path
+    run_folder: Path
+    hparams: dict
+    run_opts: dict = field(default_factory=dict)
+    overrides: dict = field(default_factory=dict)
+    argv: list[str] = field(default_factory=list)
+
+
+def load_experiment(argv: list[str] | None = None) -> Experiment:
+    """Load the experiment that a command line names, and open its run folder.
+
+    The run folder receives ``log.txt`` and ``hyperparams.yaml``, the complete HyperPyYAML file
+    with the command line's overrides in it. Under ``torchrun`` the process group is started.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        A YAML file, then SpeechBrain run options and ``--key value`` for top-level keys. By
+        default the arguments of the program. A part of a mapping is replaced by
+        ``--key "{part: value}"``. A run option that is also a key of the file sets both.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    InputError
+        For bad arguments, a bad YAML file, an object that cannot be built, and a run folder that
+        holds a run of something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "tiny.yaml").write_text(f"seed: 1\\noutput_folder: {folder}/run\\n")
+    >>> experiment = load_experiment([str(folder / "tiny.yaml"), "--seed", "3", "--device", "cpu"])
+    >>> experiment.name, experiment.hparams["seed"], experiment.run_opts
+    ('tiny', 3, {'device': 'cpu'})
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    yaml_file, option_words, key_words = _split_arguments(argv)
+    text = resolve_yaml(yaml_file)
+    keys = set(top_level_keys(text, yaml_file))
+    for key in key_words:
+        _refuse_unknown(key, keys, yaml_file)
+    overrides = {key: _parse_value(key, value) for key, value in key_words.items()}
+    options = _parse_run_options(yaml_file, option_words)
+    run_opts = {key: options[key] for key in sorted(options.overridden_args)}
+    # The YAML may refer to a run option's key, and its record must show the value that was used.
+    overrides.update({key: value for key, value in run_opts.items() if key in keys})
+    text = _apply_overrides(text, overrides, yaml_file)
+
+    resolved = resolve(text, yaml_file)
+    run_folder = _run_folder(resolved, yaml_file)
+    _refuse_other_run(text, run_folder)
+    if not is_distributed_initialized():
+        ddp_init_group(options)
+    hparams = build(resolved, yaml_file)
+    if if_main_process():
+        _open_run_folder(run_folder, text, options.log_config)
+    return Experiment(
+        name=str(hparams["experiment"]),
+        yaml_file=Path(yaml_file),
+        run_folder=run_folder,
+        hparams=hparams,
+        run_opts=run_opts,
+        overrides=overrides,
+        argv=argv,
+    )
+
+
+def _split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
+    """Separate the YAML file, the words of run options and the words of each overridden key.
+
+    SpeechBrain's parser alone is not enough: it takes a YAML key that begins like a run option for
+    that option, and cuts a value at every "=".
+    """
+    if argv and argv[0] in ("-h", "--help"):
+        speechbrain.parse_arguments(argv)  # prints the run options and exits
+    if not argv or argv[0].startswith("-"):
+        raise InputError("the first argument must be the YAML file of an experiment")
+    options: list[str] = []
+    keys: dict[str, list[str]] = {}
+    current = None
+    for word in argv[1:]:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            if name in RUN_OPTIONS:
+                options.append(word)
+                current = None if equals else options
+            else:
+                current = keys[name] = [value] if equals else []
+        elif current is None:
+            raise InputError(f"argument '{word}' belongs to no --key")
+        else:
+            current.append(word)
+    return argv[0], options, keys
+
+
+def _refuse_unknown(key: str, keys: set[str], yaml_file: str) -> None:
+    if key in keys:
+        return
+    parent, _, part = key.replace("]", "").replace("[", ".").partition(".")
+    if part and parent in keys:
+        raise InputError(f"{yaml_file}: --{key}: replace a part of '{parent}' with --{parent} \"{{{part}: value}}\"")
+    hint = suggestion(key, keys | RUN_OPTIONS)
+    raise InputError(f"{yaml_file}: --{key} is neither a top-level key of this file nor a run option{hint}")
+
+
+def _parse_value(key: str, words: list[str]):
+    if not words:
+        raise InputError(f"--{key} needs a value, for example: --{key} True")
+    try:
+        return ruamel.yaml.YAML().load(" ".join(words))
+    except YAMLError as error:
+        raise InputError(
+            f"--{key}: the value {' '.join(words)!r} is not valid YAML; quote it twice: "
+            f"""--{key} '"..."'"""
+        ) from error
+
+
+def _parse_run_options(yaml_file: str, words: list[str]) -> RunOptions:
+    """Let SpeechBrain parse its options; argparse's usage page becomes one line."""
+    page = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(page):
+            _, options, rest = speechbrain.parse_arguments([yaml_file, *words])
+    except SystemExit as error:
+        reason = page.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise InputError(f"bad run option: {reason}") from error
+    if rest:
+        raise InputError(f"bad run option: one value too many in: {' '.join(words)}")
+    return options
+
+
+def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
+    """Write the overrides into the text; its references and comments stay."""
+    yaml = ruamel.yaml.YAML()
+    yaml.width = 4096  # never fold a long value
+    tree = yaml.load(text)
+    for key, value in overrides.items():
+        tag = getattr(getattr(value, "tag", None), "value", None)
+        if tag:
+            tree[key] = value  # HyperPyYAML would merge a `!new:B {...}` into the old tag
+            continue
+        try:
+            recursive_update(tree, {key: value}, must_match=True)
+        except TypeError as error:
+            raise InputError(
+                f"{yaml_file}: --{key}: a mapping cannot replace a part of '{key}', which is not a mapping in this file"
+            ) from error
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
+
+
+def _run_folder(resolved: str, yaml_file: str) -> Path:
+    value = ruamel.yaml.YAML().load(resolved).get("output_folder")
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{yaml_file}: key 'output_folder' must name the folder of the run")
+    if Path(value).exists() and not Path(value).is_dir():
+        raise InputError(f"{yaml_file}: key 'output_folder': {value} is a file, not a folder")
+    return Path(value)
+
+
+def _refuse_other_run(text: str, run_folder: Path) -> None:
+    """Refuse a folder that holds a run of something else: its checkpoints would not fit, or would.
+
+    The texts are compared before references are followed, so that one changed key is named alone
+    and not with all the keys that refer to it.
+    """
+    record = run_folder / "hyperparams.yaml"
+    if not record.exists():
+        return
+    old = comparable(record.read_text(encoding="utf-8", errors="replace"), str(record))
+    new = comparable(text, "this experiment")
+    changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
+    changed = [key for key in changed if key not in RESUMABLE]
+    if changed:
+        raise InputError(
+            f"{record}: this folder holds a run with another value of {', '.join(changed)}; "
+            "choose another --output_folder, or delete this folder"
+        )
+
+
+def _open_run_folder(run_folder: Path, text: str, log_config: str | None) -> None:
+    # speechbrain.create_experiment_directory is not used: it copies this module into the folder,
+    # lists every installed package, and puts its own print-out in place of our error messages.
+    run_folder.mkdir(parents=True, exist_ok=True)
+    note = "# yamllint disable\n"
+    write_atomically(run_folder / "hyperparams.yaml", note + text.removeprefix(note))
+    log = {"handlers": {"file_handler": {"filename": str(run_folder / "log.txt")}}}
+    setup_logging(log_config or DEFAULT_LOG_CONFIG, log)

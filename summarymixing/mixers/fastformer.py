@@ -1,0 +1,62 @@
+"""Fastformer baseline: additive attention, linear in time (2108.09084)."""
+
+import torch
+from torch import nn
+
+from summarymixing.mixers.attention import safe_padding_mask
+from summarymixing.mixers.base import Mixer
+
+
+class Fastformer(Mixer):
+    """Fastformer's additive attention (2108.09084, section 3).
+
+    Per head: a global query is the attention-weighted sum of the queries; it scales every key; a global key is the
+    attention-weighted sum of those; it scales every value; a linear layer and the query as residual end it.
+
+    Arguments
+    ---------
+    d_model, nhead : int
+        Features, heads.
+    dropout : float
+        On both attention weights.
+
+    Raises
+    ------
+    ValueError
+        If ``nhead`` does not divide ``d_model``.
+
+    Example
+    -------
+    >>> Fastformer(64, nhead=4)(torch.rand(2, 50, 64)).shape
+    torch.Size([2, 50, 64])
+    """
+
+    chunkable = False
+
+    def __init__(self, d_model, nhead=8, dropout=0.0):
+        super().__init__(d_model)
+        if d_model % nhead:
+            raise ValueError(f"nhead={nhead} must divide d_model={d_model}.")
+        self.nhead = nhead
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.query_score = nn.Linear(d_model, nhead)
+        self.key_score = nn.Linear(d_model, nhead)
+        self.out_proj = nn.Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def mix(self, x, padding_mask, chunks):
+        padding_mask = safe_padding_mask(padding_mask)
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        global_query = self._pool(query, self.query_score(query), padding_mask)
+        key = key * global_query
+        global_key = self._pool(key, self.key_score(key), padding_mask)
+        return self.out_proj(value * global_key) + query
+
+    def _pool(self, frames, scores, padding_mask):
+        """Attention-weighted sum of (B, T, D) with scores (B, T, H); (B, 1, D)."""
+        scores = scores / (self.d_model // self.nhead) ** 0.5
+        if padding_mask is not None:
+            scores = scores.masked_fill(padding_mask.unsqueeze(-1), -torch.inf)
+        weights = self.dropout(torch.softmax(scores, dim=1, dtype=torch.float32)).to(frames.dtype)
+        heads = frames.unflatten(-1, (self.nhead, -1))
+        return torch.einsum("bth,bthd->bhd", weights, heads).flatten(1).unsqueeze(1)

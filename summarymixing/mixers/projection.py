@@ -1,0 +1,79 @@
+"""Block-diagonal projections: the heads of SummaryMixing."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class HeadLinear(nn.Module):
+    """A linear layer whose matrix is block-diagonal: the features are cut in ``nhead`` parts, each with its own.
+
+    Every block is initialised for its own fan-in and fan-out (Xavier), which one dense initialisation of the whole
+    tensor would make several times too small.
+
+    Arguments
+    ---------
+    input_size : int
+        Input features, a multiple of ``nhead``.
+    output_size : int
+        Output features, a multiple of ``nhead``.
+    nhead : int
+        Blocks; 1 is an ordinary linear layer.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a multiple of ``nhead``.
+
+    Example
+    -------
+    >>> layer = HeadLinear(8, 4, nhead=2)
+    >>> layer.weight.shape
+    torch.Size([2, 2, 4])
+    >>> layer(torch.rand(3, 5, 8)).shape
+    torch.Size([3, 5, 4])
+    """
+
+    def __init__(self, input_size, output_size, nhead=1):
+        super().__init__()
+        if nhead < 1 or input_size % nhead or output_size % nhead:
+            raise ValueError(
+                f"nhead={nhead} must divide both the input size {input_size} and the output size {output_size}."
+            )
+        self.nhead = nhead
+        self.weight = nn.Parameter(torch.empty(nhead, output_size // nhead, input_size // nhead))
+        self.bias = nn.Parameter(torch.zeros(output_size))
+        for block in self.weight:
+            nn.init.xavier_uniform_(block)
+
+    def forward(self, x):
+        """Project the last dimension; (..., input_size) -> (..., output_size)."""
+        if self.nhead == 1:
+            return F.linear(x, self.weight[0], self.bias)
+        heads = x.reshape(-1, self.nhead, self.weight.shape[2]).transpose(0, 1)  # [n, N, in / n]
+        bias = self.bias.view(self.nhead, 1, -1)
+        heads = torch.baddbmm(bias, heads, self.weight.transpose(1, 2))  # [n, N, out / n]
+        return heads.transpose(0, 1).reshape(*x.shape[:-1], -1)
+
+    def dense_weight(self):
+        """The same matrix written out, (output_size, input_size)."""
+        return torch.block_diag(*self.weight)
+
+    def extra_repr(self):
+        heads, out, inp = self.weight.shape
+        return f"{heads * inp}, {heads * out}, nhead={heads}"
+
+
+def projection(input_size, hidden_sizes, output_size, nhead, activation):
+    """The MLPs f and s: head-wise linear layers, the activation after each of them, also the last.
+
+    Example
+    -------
+    >>> projection(8, [16], 4, 2, nn.GELU)(torch.rand(1, 3, 8)).shape
+    torch.Size([1, 3, 4])
+    """
+    sizes = [input_size, *hidden_sizes, output_size]
+    layers = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [HeadLinear(before, after, nhead), activation()]
+    return nn.Sequential(*layers)

@@ -1,0 +1,85 @@
+"""What happens to speech between mouth and file: room, level and background noise."""
+
+import numpy as np
+from scipy.signal import fftconvolve
+
+
+def coloured_noise(rng, samples, slope):
+    """Draw Gaussian noise whose power falls with frequency as ``1 / f ** slope``.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the noise.
+    samples : int
+        Length of the noise.
+    slope : float
+        0 is white, 1 pink, 2 brown.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,), mean power 1.
+
+    Examples
+    --------
+    >>> noise = coloured_noise(np.random.default_rng(0), 16000, slope=1.0)
+    >>> noise.shape, round(float(np.mean(noise**2)), 6)
+    ((16000,), 1.0)
+    """
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    frequency = np.fft.rfftfreq(samples)
+    # Below 50 Hz (of 16 kHz) a steep slope would put all the power where nobody hears it.
+    spectrum *= np.maximum(frequency, 50 / 16000) ** (-slope / 2)
+    noise = np.fft.irfft(spectrum, samples)
+    return noise / np.sqrt(np.mean(noise**2))
+
+
+def add_noise(speech, noise, snr_db):
+    """Add `noise` scaled so that speech power over noise power is `snr_db` decibels.
+
+    Both powers are means over the whole signal.
+
+    Examples
+    --------
+    >>> speech, noise = np.array([1.0, -1.0]), np.array([5.0, 5.0])
+    >>> add_noise(speech, noise, 20.0).round(6).tolist()
+    [1.1, -0.9]
+    """
+    ratio = np.mean(speech**2) / np.mean(noise**2)
+    return speech + noise * np.sqrt(ratio / 10 ** (snr_db / 10))
+
+
+def reverberate(speech, rng, sample_rate, decay_seconds, level_db):
+    """Add the echo of a room: noise that dies away, convolved with the speech.
+
+    Parameters
+    ----------
+    speech : numpy.ndarray
+        Shape (samples,).
+    rng : numpy.random.Generator
+        Source of the room.
+    sample_rate : int
+        In hertz.
+    decay_seconds : float
+        Time in which the echo falls by 60 dB.
+    level_db : float
+        Power of the echo relative to the direct sound, in decibels; negative is weaker.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,): the tail beyond the last sample is cut, and the direct sound stays where
+        it was.
+
+    Examples
+    --------
+    >>> impulse = np.eye(1, 8000)[0]
+    >>> room = reverberate(impulse, np.random.default_rng(0), 16000, 0.2, -10.0)
+    >>> room.shape, float(room[0].round(6)), round(float(np.sum(room[1:] ** 2)), 3)
+    ((8000,), 1.0, 0.1)
+    """
+    time = np.arange(1, round(decay_seconds * sample_rate)) / sample_rate
+    echo = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_seconds)
+    echo *= np.sqrt(10 ** (level_db / 10) / np.sum(echo**2))
+    return fftconvolve(speech, np.concatenate([[1.0], echo]))[: len(speech)]

@@ -1,0 +1,163 @@
+"""espeak-ng through ctypes: text in, speech out, and the cast of speakers.
+
+The library and its voices come from the `espeakng-loader` package; nothing is installed on the
+system.
+"""
+
+import _ctypes
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from summarymixing.errors import InputError
+
+# Values of espeak-ng's speak_lib.h.
+_SYNCHRONOUS = 2
+_CHARS_UTF8 = 1
+_RATE, _PITCH, _RANGE = 1, 3, 4
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+_ACCENTS = ["en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029"]
+# Variants that keep every English sound apart; whispering, croaking, echoing and robotic ones are
+# left out. A variant serves one split only, so that test voices are new voices, except that
+# the two test splits share theirs: test-other differs in noise and speed.
+_TRAIN_VARIANTS = "m1 m2 m3 m5 m6 m7 f1 f2 f4 linda Michael robert adam".split()
+_DEV_VARIANTS = "m4 f5".split()
+_TEST_VARIANTS = "m8 f3 steph benjamin".split()
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One invented speaker.
+
+    Attributes
+    ----------
+    id : int
+        The speaker number in the corpus.
+    sex : str
+        ``"F"`` or ``"M"``, as in SPEAKERS.TXT.
+    voice : str
+        espeak-ng voice, accent and variant: ``"en-us+f2"``.
+    rate : float
+        Usual speed in espeak-ng's words per minute.
+    pitch, pitch_range : float
+        Usual pitch and liveliness, 0 to 100 with 50 the variant's own.
+    """
+
+    id: int
+    sex: str
+    voice: str
+    rate: float
+    pitch: float
+    pitch_range: float
+
+
+def speakers(split):
+    """Return the speakers of a split; no voice is shared between training and dev or test.
+
+    Examples
+    --------
+    >>> len(speakers("train-clean-100"))
+    65
+    >>> train = {speaker.voice for speaker in speakers("train-clean-100")}
+    >>> any(speaker.voice in train for speaker in speakers("test-clean"))
+    False
+    """
+    first_id, variants = {
+        "train-clean-100": (1001, _TRAIN_VARIANTS),
+        "dev-clean": (2001, _DEV_VARIANTS),
+        "test-clean": (3001, _TEST_VARIANTS),
+        "test-other": (4001, _TEST_VARIANTS),
+    }[split]
+    cast = []
+    for i, (variant, accent) in enumerate((v, a) for v in variants for a in _ACCENTS):
+        # Seeded by the number alone: speaker 1001 is the same person in every corpus.
+        rng = np.random.default_rng(first_id + i)
+        female = variant[0] == "f" or variant in ("linda", "steph")
+        cast.append(
+            Speaker(
+                id=first_id + i,
+                sex="F" if female else "M",
+                voice=f"{accent}+{variant}",
+                rate=rng.uniform(130, 170),
+                pitch=rng.uniform(35, 65),
+                pitch_range=rng.uniform(30, 70),
+            )
+        )
+    return cast
+
+
+def speak(text, voice, rate=165, pitch=50, pitch_range=50):
+    """Synthesise `text`; the same arguments always give the same samples.
+
+    espeak-ng is one per process: do not call this from two threads at once.
+
+    Parameters
+    ----------
+    text : str
+        Plain words and punctuation.
+    voice : str
+        espeak-ng voice and variant, such as ``"en-us+f2"``.
+    rate : float
+        Speed in espeak-ng's words per minute, 80 to 450.
+    pitch, pitch_range : float
+        0 to 100, 50 being the voice's own.
+
+    Returns
+    -------
+    samples : numpy.ndarray
+        Shape (samples,), int16.
+    sample_rate : int
+        In hertz; 22050 for the voices used here.
+
+    Raises
+    ------
+    InputError
+        If espeakng-loader is not installed, its data cannot be read, or the voice is unknown.
+
+    Examples
+    --------
+    >>> samples, rate = speak("good morning", "en-us+f2")
+    >>> 0.4 < len(samples) / rate < 2
+    True
+    """
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise InputError("synthetic speech needs the package espeakng-loader: pip install espeakng-loader") from None
+
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    pieces = []
+
+    @_CALLBACK
+    def collect(wave, count, events):
+        if wave and count > 0:
+            pieces.append(ctypes.string_at(wave, 2 * count))
+        return 0
+
+    try:
+        data_path = espeakng_loader.get_data_path()
+        sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), 0)
+        if sample_rate <= 0:
+            raise InputError(
+                f"espeak-ng cannot read its voice data in {data_path}: reinstall espeakng-loader"
+                " (a path longer than 160 characters fails too)"
+            )
+        library.espeak_SetSynthCallback(collect)
+        if library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise InputError(f"espeak-ng has no voice {voice!r}")
+        for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):
+            library.espeak_SetParameter(parameter, round(value), 0)
+        # Breath noise comes from a generator that Initialize seeds with the time of day.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        data = text.encode() + b"\0"
+        library.espeak_Synth(data, len(data), 0, 1, 0, _CHARS_UTF8, None, None)
+        library.espeak_Synchronize()
+    finally:
+        # The phase of the pitch flutter is a static variable that no call resets: the same text
+        # would sound different the second time. Unloading the library resets it, in about 1 ms.
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)
+    return np.frombuffer(b"".join(pieces), dtype=np.int16), sample_rate

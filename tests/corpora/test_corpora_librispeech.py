@@ -1,0 +1,277 @@
+"""LibriSpeech manifests: what goes in, what is left out and how it is reported."""
+
+import csv
+import os
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from summarymixing.corpora.librispeech import prepare
+from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.errors import InputError, command_line
+from summarymixing.synthetic import make_librispeech
+
+
+def add(root, split, speaker, number, words=b"GO ON", seconds=1.0, suffix="flac", **options):
+    """Write one good utterance; returns its audio file."""
+    chapter = root / split / speaker / "7"
+    chapter.mkdir(parents=True, exist_ok=True)
+    name = f"{speaker}-7-{number:04d}"
+    path = chapter / f"{name}.{suffix}"
+    noise = np.random.default_rng(number).standard_normal(round(seconds * 16000)) * 0.1
+    soundfile.write(path, noise, 16000, **options)
+    with open(chapter / f"{speaker}-7.trans.txt", "ab") as file:
+        file.write(name.encode() + b" " + words + b"\n")
+    return path
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = tmp_path / "LibriSpeech"
+    for number in range(6):
+        add(root, "dev-clean", "84", number, b"WORD " * (number + 1), 1 + number / 4)
+    add(root, "test-clean", "61", 0, "CAFÉ".encode(), suffix="wav")
+    return root
+
+
+def run(data, splits=("dev-clean",), **options):
+    return prepare(data, data.parent / "manifests", list(splits), progress=False, **options)
+
+
+def test_rows_hold_the_corpus(data):
+    table = rows(run(data)["dev-clean"])
+    assert list(table[0]) == ["ID", "duration", "wav", "spk_id", "wrd"]
+    assert [row["ID"] for row in table] == [f"84-7-{n:04d}" for n in range(6)]
+    for number, row in enumerate(table):
+        assert float(row["duration"]) == 1 + number / 4
+        assert row["wav"] == str(data / "dev-clean" / "84" / "7" / f"{row['ID']}.flac")
+        assert row["spk_id"] == "84"
+        assert row["wrd"] == " ".join(["WORD"] * (number + 1))
+
+
+def test_joined_splits_make_one_manifest(data):
+    manifests = run(data, ["dev-clean+test-clean", "test-clean"])
+    assert list(manifests) == ["dev-clean+test-clean", "test-clean"]
+    assert len(rows(manifests["dev-clean+test-clean"])) == 7
+    (row,) = rows(manifests["test-clean"])
+    assert row["wrd"] == "CAFÉ" and row["wav"].endswith(".wav")
+
+
+def test_generated_corpus_is_read_whole(tmp_path):
+    root = make_librispeech(tmp_path / "c", 0.3, dev_minutes=0.1, test_minutes=0.1, workers=1, progress=False)
+    splits = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
+    for split, manifest in run(root, splits, max_bad_fraction=0).items():
+        table = rows(manifest)
+        assert len(table) == len(list((root / split).rglob("*.flac"))) > 0
+        for row in table:
+            assert float(row["duration"]) == pytest.approx(soundfile.info(row["wav"]).duration)
+
+
+def garbage(path):
+    path.write_bytes(b"no audio")
+
+
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_samples(path):
+    header = path.with_suffix(".wav")
+    soundfile.write(header, np.zeros(0), 16000)
+    # libsndfile writes no FLAC without samples, but reads by content, whatever the name.
+    header.rename(path)
+
+
+def below_a_frame(path):
+    soundfile.write(path, np.zeros(300), 16000)
+
+
+def dangling_link(path):
+    path.unlink()
+    path.symlink_to("nowhere.flac")
+
+
+def edit_transcript(change):
+    def edit(path):
+        file = path.with_name("84-7.trans.txt")
+        lines = file.read_bytes().splitlines()
+        file.write_bytes(b"\n".join(change(lines)) + b"\n")
+
+    return edit
+
+
+DEFECTS = {
+    "unreadable": (garbage, "unreadable", ".flac"),
+    "truncated": (cut_in_half, "truncated", ".flac"),
+    "empty recording": (no_samples, "empty recording", ".flac"),
+    "shorter than a frame": (below_a_frame, "less than 0.025 s", ".flac"),
+    "dangling link": (dangling_link, "no such audio file", ".flac"),
+    "no transcript": (edit_transcript(lambda x: x[:2] + x[3:]), "no transcript", ".flac"),
+    "no recording": (lambda path: path.unlink(), "transcript without recording", ".trans.txt"),
+    "empty transcript": (
+        edit_transcript(lambda x: [*x[:2], b"84-7-0002  ", *x[3:]]),
+        "empty transcript",
+        ".trans.txt",
+    ),
+    "not UTF-8": (
+        edit_transcript(lambda x: [*x[:2], b"84-7-0002 CAF\xc9", *x[3:]]),
+        "not UTF-8",
+        ".trans.txt",
+    ),
+    "two transcripts": (
+        edit_transcript(lambda x: [*x, b"84-7-0002 SOMETHING ELSE"]),
+        "several different transcripts",
+        ".trans.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_bad_record_is_left_out_and_reported(data, defect):
+    spoil, reason, file = DEFECTS[defect]
+    spoil(data / "dev-clean" / "84" / "7" / "84-7-0002.flac")
+    manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
+    assert [row["ID"][-1] for row in rows(manifest)] == list("01345")
+    (entry,) = rows(manifest.parent / "dev-clean.skipped.csv")
+    assert entry["ID"] == "84-7-0002"
+    assert reason in entry["reason"] and entry["file"].endswith(file)
+    # One in six exceeds the default of one in a hundred.
+    with pytest.raises(InputError) as caught:
+        run(data)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    for part in ("max_bad_fraction", "dev-clean.skipped.csv", "1 of 6", "84-7-0002", reason):
+        assert part in message
+
+
+def test_not_a_number_in_a_float_wav_is_left_out(data):
+    samples = np.zeros(32000)
+    samples[100] = np.nan
+    path = add(data, "dev-clean", "84", 9, suffix="wav")
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
+    (entry,) = rows(manifest.parent / "dev-clean.skipped.csv")
+    assert entry["ID"] == "84-7-0009" and "NaN" in entry["reason"]
+
+
+def test_convertible_rates_and_channels_are_kept(data):
+    for number, (rate, channels) in enumerate([(8000, 1), (44100, 1), (16000, 2)], start=20):
+        path = add(data, "dev-clean", "84", number)
+        soundfile.write(path, np.zeros((rate * 2, channels)), rate)
+    table = {row["ID"]: row for row in rows(run(data)["dev-clean"])}
+    for number in (20, 21, 22):
+        assert float(table[f"84-7-{number:04d}"]["duration"]) == pytest.approx(2.0)
+
+
+def test_nothing_usable_is_an_error_whatever_is_tolerated(data):
+    for path in (data / "dev-clean").rglob("*.flac"):
+        garbage(path)
+    with pytest.raises(InputError, match="6 of 6"):
+        run(data, max_bad_fraction=1.0)
+
+
+def test_repaired_corpus_is_prepared_again_and_the_report_goes(data):
+    spoiled = data / "dev-clean" / "84" / "7" / "84-7-0002.flac"
+    content = spoiled.read_bytes()
+    garbage(spoiled)
+    manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
+    spoiled.write_bytes(content)
+    assert len(rows(run(data, max_bad_fraction=0.2)["dev-clean"])) == 6
+    assert not (manifest.parent / "dev-clean.skipped.csv").exists()
+
+
+def test_manifest_is_reused_until_something_changes(data):
+    manifest = run(data)["dev-clean"]
+    os.utime(manifest, ns=(1, 1))
+    assert run(data)["dev-clean"].stat().st_mtime_ns == 1
+    add(data, "dev-clean", "84", 6)
+    assert len(rows(run(data)["dev-clean"])) == 7
+    os.utime(manifest, ns=(1, 1))
+    run(data, max_bad_fraction=0.5)
+    assert manifest.stat().st_mtime_ns != 1
+    manifest.unlink()
+    assert len(rows(run(data, max_bad_fraction=0.5)["dev-clean"])) == 7
+
+
+def test_missing_folder_names_the_key(tmp_path):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "nowhere"))) as caught:
+        prepare(tmp_path / "nowhere", tmp_path / "m", ["dev-clean"])
+    assert "data_folder" in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("split", ["test-other", "dev-clean+test-other", ""])
+def test_missing_split_names_those_present(data, split):
+    with pytest.raises(InputError) as caught:
+        run(data, [split])
+    message = str(caught.value)
+    assert repr(split.split("+")[-1]) in message and "data_folder" in message
+    assert "dev-clean, test-clean" in message and str(data) in message
+
+
+def test_split_without_recordings_is_an_error(data):
+    (data / "train-clean-100").mkdir()
+    with pytest.raises(InputError, match="train-clean-100.*data_folder"):
+        run(data, ["train-clean-100"])
+
+
+def test_split_named_twice_is_an_error(data):
+    with pytest.raises(InputError, match="twice"):
+        run(data, ["dev-clean+dev-clean"])
+
+
+def test_splits_given_as_text_is_an_error(data):
+    with pytest.raises(InputError, match="splits"):
+        prepare(data, data.parent / "m", "dev-clean")
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.5])
+def test_impossible_fraction_names_the_key(tmp_path, fraction):
+    with pytest.raises(InputError, match="max_bad_fraction"):
+        BadRecords("dev", tmp_path, fraction)
+
+
+@pytest.mark.parametrize(("bad", "total", "tolerated"), [(1, 100, True), (2, 100, False)])
+def test_the_limit_itself_is_tolerated(tmp_path, bad, total, tolerated):
+    records = BadRecords("dev", tmp_path, max_bad_fraction=0.01)
+    for number in range(bad):
+        records.add(f"u{number}", tmp_path / "x.flac", "empty recording")
+    if tolerated:
+        records.close(total)
+    else:
+        with pytest.raises(InputError):
+            records.close(total)
+    assert len(rows(records.report)) == bad
+
+
+def test_a_failed_write_keeps_the_old_manifest(tmp_path):
+    path = tmp_path / "train.csv"
+    write_manifest(path, [{"ID": "a"}], ["ID"])
+    with pytest.raises(ValueError, match="wrd"):
+        write_manifest(path, [{"ID": "b"}, {"ID": "c", "wrd": "X"}], ["ID"])
+    assert rows(path) == [{"ID": "a"}]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_command_line_shows_input_errors_without_a_traceback(capsys):
+    @command_line
+    def main():
+        raise InputError("x.yaml: cure")
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: x.yaml: cure\n"
+
+    @command_line
+    def defect():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        defect()
