@@ -29,7 +29,8 @@ from speechbrain.utils.logger import setup_logging
 from speechbrain.utils.run_opts import RunOptions
 
 from summarymixing.errors import InputError
-from summarymixing.run_record import RunRecord, write_atomically
+from summarymixing.files import atomic_open
+from summarymixing.run_record import RunRecord
 from summarymixing.yaml_build import build, resolve
 from summarymixing.yaml_files import (
     RUN_OPTIONS,
@@ -282,6 +283,7 @@ def _open_run_folder(run_folder: Path, text: str, log_config: str | None) -> Non
     # lists every installed package, and puts its own print-out in place of our error messages.
     run_folder.mkdir(parents=True, exist_ok=True)
     note = "# yamllint disable\n"
-    write_atomically(run_folder / "hyperparams.yaml", note + text.removeprefix(note))
+    with atomic_open(run_folder / "hyperparams.yaml") as file:
+        file.write(note + text.removeprefix(note))
     log = {"handlers": {"file_handler": {"filename": str(run_folder / "log.txt")}}}
     setup_logging(log_config or DEFAULT_LOG_CONFIG, log)

@@ -18,6 +18,7 @@ from speechbrain.utils.distributed import if_main_process
 
 import summarymixing
 from summarymixing.errors import InputError
+from summarymixing.files import atomic_open
 
 FILE_NAME = "run.json"
 CUDA_MEMORY, PROCESS_MEMORY = "CUDA memory allocated", "resident memory of the process"
@@ -124,7 +125,8 @@ class RunRecord:
         if if_main_process():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps(_plain(self.data), indent=2, ensure_ascii=False, allow_nan=False)
-            write_atomically(self.path, text + "\n")
+            with atomic_open(self.path) as file:
+                file.write(text + "\n")
 
 
 def count_parameters(modules) -> dict[str, int]:
@@ -143,23 +145,6 @@ def count_parameters(modules) -> dict[str, int]:
     shared = {id(p): p.numel() for module in modules.values() for p in module.parameters()}
     counts = {key: sum(p.numel() for p in m.parameters()) for key, m in modules.items()}
     return {"total": sum(shared.values()), **counts}
-
-
-def write_atomically(path: str | Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that nobody sees half of it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> write_atomically(Path(tempfile.mkdtemp()) / "note.txt", "whole")
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def git_state() -> tuple[str | None, bool | None]:

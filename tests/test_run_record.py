@@ -13,7 +13,7 @@ import torch
 import summarymixing
 from summarymixing import run_record
 from summarymixing.errors import InputError
-from summarymixing.run_record import RunRecord, count_parameters, write_atomically
+from summarymixing.run_record import RunRecord, count_parameters
 
 
 def stored(folder):
@@ -164,13 +164,6 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
         record.metrics("test", wer=1.0)
     assert (tmp_path / "run.json").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_write_atomically_replaces(tmp_path):
-    write_atomically(tmp_path / "a", "one")
-    write_atomically(tmp_path / "a", "two")
-    assert (tmp_path / "a").read_text() == "two"
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from summarymixing.corpora.audio import inspect_audio
-from summarymixing.corpora.manifest import BadRecords, atomic_open, write_manifest
+from summarymixing.corpora.manifest import BadRecords, write_manifest
 from summarymixing.errors import InputError
+from summarymixing.files import atomic_open
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
 # One analysis frame: anything shorter gives a recogniser nothing to look at.

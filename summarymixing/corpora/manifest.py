@@ -1,51 +1,15 @@
 """Writing CSV manifests whole or not at all, and reporting the records left out of them."""
 
-import contextlib
 import csv
 import logging
-import os
-import uuid
 from pathlib import Path
 
 from summarymixing.errors import InputError
+from summarymixing.files import atomic_open
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 3
-
-
-@contextlib.contextmanager
-def atomic_open(path):
-    """Open a text file for writing that takes the name `path` only when complete.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        The final name; a file of that name is replaced. Missing parent folders are made.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> with atomic_open(path) as file:
-    ...     _ = file.write("whole")
-    ...     path.exists()
-    False
-    >>> path.read_text()
-    'whole'
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made a folder ({error.strerror})") from None
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_manifest(path, rows, fields):

@@ -57,6 +57,7 @@ class Fastformer(Mixer):
         scores = scores / (self.d_model // self.nhead) ** 0.5
         if padding_mask is not None:
             scores = scores.masked_fill(padding_mask.unsqueeze(-1), -torch.inf)
-        weights = self.dropout(torch.softmax(scores, dim=1, dtype=torch.float32)).to(frames.dtype)
+        dtype = torch.promote_types(scores.dtype, torch.float32)
+        weights = self.dropout(torch.softmax(scores, dim=1, dtype=dtype)).to(frames.dtype)
         heads = frames.unflatten(-1, (self.nhead, -1))
         return torch.einsum("bth,bthd->bhd", weights, heads).flatten(1).unsqueeze(1)

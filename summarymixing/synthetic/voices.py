@@ -6,6 +6,8 @@ system.
 
 import _ctypes
 import ctypes
+import shutil
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +91,35 @@ def speakers(split):
     return cast
 
 
+def _load_afresh(path):
+    """Load espeak-ng with its static variables at their initial values.
+
+    Loading `path` itself would not do: as long as anything else in the process holds the library,
+    dlclose does not unload it and its variables live on. A file never seen before is always new.
+    """
+    if hasattr(ctypes.CDLL(None), "espeak_Initialize"):
+        # The copy would call into that other library, and has been seen never to return.
+        raise InputError(
+            "this process has already loaded an espeak-ng for all its libraries (RTLD_GLOBAL or LD_PRELOAD):"
+            " make synthetic speech in another process"
+        )
+    try:
+        with open(path, "rb") as original, tempfile.NamedTemporaryFile(suffix=".so") as copy:
+            shutil.copyfileobj(original, copy)
+            copy.flush()
+            # Once loaded the library no longer needs the file, which is removed here.
+            return ctypes.CDLL(copy.name)
+    except OSError as error:
+        raise InputError(
+            f"espeak-ng cannot be loaded from a temporary copy of {path} ({error}):"
+            " TMPDIR must name a folder with 1 MB free and not mounted noexec"
+        ) from None
+
+
 def speak(text, voice, rate=165, pitch=50, pitch_range=50):
     """Synthesise `text`; the same arguments always give the same samples.
 
-    espeak-ng is one per process: do not call this from two threads at once.
+    Do not call this from two threads at once: espeak-ng sets the locale of the process.
 
     Parameters
     ----------
@@ -115,7 +142,8 @@ def speak(text, voice, rate=165, pitch=50, pitch_range=50):
     Raises
     ------
     InputError
-        If espeakng-loader is not installed, its data cannot be read, or the voice is unknown.
+        If espeakng-loader is not installed, its library cannot be copied and loaded, its data
+        cannot be read, or the voice is unknown.
 
     Examples
     --------
@@ -128,7 +156,9 @@ def speak(text, voice, rate=165, pitch=50, pitch_range=50):
     except ImportError:
         raise InputError("synthetic speech needs the package espeakng-loader: pip install espeakng-loader") from None
 
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    # The phase of the pitch flutter, among others, is a static variable that no call resets: the
+    # same text would sound different the second time. Loading takes about 1 ms.
+    library = _load_afresh(espeakng_loader.get_library_path())
     pieces = []
 
     @_CALLBACK
@@ -156,8 +186,6 @@ def speak(text, voice, rate=165, pitch=50, pitch_range=50):
         library.espeak_Synth(data, len(data), 0, 1, 0, _CHARS_UTF8, None, None)
         library.espeak_Synchronize()
     finally:
-        # The phase of the pitch flutter is a static variable that no call resets: the same text
-        # would sound different the second time. Unloading the library resets it, in about 1 ms.
         library.espeak_Terminate()
         _ctypes.dlclose(library._handle)
     return np.frombuffer(b"".join(pieces), dtype=np.int16), sample_rate

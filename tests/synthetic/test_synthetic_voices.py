@@ -2,6 +2,9 @@
 
 import ctypes
 import re
+import subprocess
+import sys
+import tempfile
 import time
 
 import espeakng_loader
@@ -45,6 +48,30 @@ def test_rate_and_pitch_reach_the_synthesiser():
 def test_unknown_voice_is_named():
     with pytest.raises(InputError, match="atlantean"):
         voices.speak("hello", "en-atlantean")
+
+
+def test_a_process_that_shares_espeak_with_all_its_libraries_is_refused():
+    # In a process of its own, since such a library stays.
+    code = (
+        "import ctypes, espeakng_loader\n"
+        "from summarymixing.synthetic import voices\n"
+        "library = ctypes.CDLL(espeakng_loader.get_library_path(), mode=ctypes.RTLD_GLOBAL)\n"
+        "voices.speak('hello', 'en-us+f2')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and "InputError: this process has already loaded an espeak-ng" in run.stderr
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(InputError, match="missing.*TMPDIR"):
+        voices.speak("hello", "en-us+f2")
+
+
+def test_speaking_leaves_no_temporary_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    voices.speak("hello", "en-us+f2")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_casts_are_large_and_disjoint():

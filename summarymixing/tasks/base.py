@@ -1,0 +1,134 @@
+"""What every training objective shares: schedule, seeding, checkpoints, the run record."""
+
+import time
+from functools import partial
+
+import speechbrain as sb
+import torch
+from speechbrain.utils.checkpoints import average_checkpoints
+
+from summarymixing.errors import InputError
+from summarymixing.run_record import count_parameters
+
+#: Where a finished run keeps the averaged weights that it was tested with.
+FINAL_MODEL = "model.pt"
+
+
+class Task(sb.Brain):
+    """A SpeechBrain Brain whose runs can be killed, resumed and compared.
+
+    Everything random in a training step is drawn from a generator seeded by (seed, epoch, step), so that a run which
+    goes on from a checkpoint in mid-epoch takes the very steps it would have taken.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.Experiment
+        With ``model``, ``modules``, ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
+        ``warmup_fraction``, ``lr``, ``avg_checkpoints`` and ``seed`` in its YAML file.
+    record : summarymixing.run_record.RunRecord
+        Receives what the run measures.
+    """
+
+    def __init__(self, experiment, record):
+        hparams = experiment.hparams
+        super().__init__(
+            modules=hparams["modules"],
+            opt_class=hparams["optimizer"],
+            hparams=hparams,
+            run_opts=experiment.run_opts,
+            checkpointer=hparams["checkpointer"],
+        )
+        self.run_folder = experiment.run_folder
+        self.record = record
+        self.epoch = None
+        self.train_batches = None
+        self.train_stats = {}
+        record.set("parameters", count_parameters(hparams["modules"]))
+
+    def train(self, train_set, valid_set, batch_sampler, valid_loader):
+        """Train to the last epoch, from the last checkpoint if there is one.
+
+        Arguments
+        ---------
+        train_set, valid_set : DynamicItemDataset
+            The data.
+        batch_sampler : DynamicBatchSampler
+            Batches of the training set.
+        valid_loader : dict
+            DataLoader arguments of the validation set.
+        """
+        self.train_batches = batch_sampler
+        self.fit(
+            self.hparams.epoch_counter,
+            train_set,
+            valid_set,
+            train_loader_kwargs={"batch_sampler": batch_sampler, "num_workers": self.hparams.num_workers},
+            valid_loader_kwargs=valid_loader,
+        )
+
+    def on_fit_start(self):
+        """Make the schedule for the number of batches there are, then resume."""
+        steps = self.hparams.number_of_epochs * -(-len(self.train_batches) // self.grad_accumulation_factor)
+        self.schedule = self.hparams.lr_schedule(
+            initial_value=self.hparams.lr,
+            num_warmup_steps=max(1, round(self.hparams.warmup_fraction * steps)),
+            num_training_steps=steps,
+        )
+        self.checkpointer.add_recoverable("schedule", self.schedule)
+        super().on_fit_start()
+
+    def on_stage_start(self, stage, epoch=None):
+        """Reshuffle, and start the clock."""
+        self.stage_started = time.perf_counter()
+        if stage == sb.Stage.TRAIN:
+            self.epoch = epoch
+            # Without this the sampler repeats the order of its first epoch.
+            self.train_batches.set_epoch(epoch)
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Seed the step, and set its learning rate."""
+        torch.manual_seed((self.hparams.seed * 1_000_003 + self.epoch) * 1_000_003 + self.step)
+        if should_step:
+            self.schedule(self.optimizer)
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Record the epoch, and keep its checkpoint."""
+        seconds = time.perf_counter() - self.stage_started
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"train_loss": stage_loss, "seconds": seconds}
+        elif stage == sb.Stage.VALID:
+            valid = {"valid_loss": stage_loss, **self.valid_metrics()}
+            lr = self.optimizer.param_groups[0]["lr"]
+            self.hparams.train_logger.log_stats(
+                stats_meta={"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid
+            )
+            self.record.epoch(epoch, **self.train_stats, **valid)
+            self.checkpointer.save_and_keep_only(
+                meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints
+            )
+
+    def valid_metrics(self):
+        """Metrics of the validation set just read, by name."""
+        return {}
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Average the last checkpoints and write the result beside them.
+
+        Raises
+        ------
+        InputError
+            If the run folder holds no finished epoch.
+        """
+        checkpoints = self.checkpointer.find_checkpoints(
+            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=lambda c: "epoch" in c.meta
+        )
+        if not checkpoints:
+            raise InputError(
+                f"{self.run_folder}: no epoch of this run is finished, so there is nothing to test; train it first"
+            )
+        load = partial(torch.load, map_location=self.device)
+        average = average_checkpoints(checkpoints, "model", parameter_loader=load)
+        self.hparams.model.load_state_dict(average)
+        if sb.utils.distributed.if_main_process():
+            torch.save(average, self.run_folder / FINAL_MODEL)
+        self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])

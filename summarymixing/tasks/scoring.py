@@ -1,0 +1,65 @@
+"""Word and character error rates, and the files that show them."""
+
+import csv
+
+import jiwer
+
+from summarymixing.corpora.manifest import write_manifest
+from summarymixing.files import atomic_open
+
+FIELDS = ["ID", "duration", "reference", "hypothesis"]
+
+
+def score(rows):
+    """Error rates of a list of transcripts, by jiwer.
+
+    Arguments
+    ---------
+    rows : list of dict
+        With the keys reference and hypothesis; references are not empty.
+
+    Returns
+    -------
+    dict
+        ``wer`` and ``cer`` in percent, ``utterances``, ``words`` of the references.
+
+    Example
+    -------
+    >>> score([{"reference": "A B", "hypothesis": "A C"}])
+    {'wer': 50.0, 'cer': 33.33333333333333, 'utterances': 1, 'words': 2}
+    """
+    references = [row["reference"] for row in rows]
+    hypotheses = [row["hypothesis"] for row in rows]
+    return {
+        "wer": 100 * jiwer.wer(references, hypotheses),
+        "cer": 100 * jiwer.cer(references, hypotheses),
+        "utterances": len(rows),
+        "words": sum(len(reference.split()) for reference in references),
+    }
+
+
+def write_scored(run_folder, split, rows):
+    """Write ``transcripts_<split>.csv`` and the alignments ``wer_<split>.txt`` into a run folder.
+
+    Arguments
+    ---------
+    run_folder : pathlib.Path
+        The run folder.
+    split : str
+        Name of the test set.
+    rows : list of dict
+        With the keys ID, duration, reference and hypothesis.
+    """
+    rows = sorted(rows, key=lambda row: row["ID"])
+    write_manifest(run_folder / f"transcripts_{split}.csv", rows, FIELDS)
+    references = [row["reference"] for row in rows]
+    aligned = jiwer.process_words(references, [row["hypothesis"] for row in rows])
+    with atomic_open(run_folder / f"wer_{split}.txt") as file:
+        file.write("utterances in this order: " + " ".join(row["ID"] for row in rows) + "\n\n")
+        file.write(jiwer.visualize_alignment(aligned))
+
+
+def read_transcripts(run_folder, split):
+    """The rows that :func:`write_scored` wrote."""
+    with open(run_folder / f"transcripts_{split}.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,91 @@
+"""A sentencepiece tokenizer, trained inside the run."""
+
+import csv
+import io
+from pathlib import Path
+
+import sentencepiece
+from speechbrain.utils.distributed import run_on_main
+
+from summarymixing.errors import InputError
+from summarymixing.files import atomic_open
+
+
+def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", column="wrd"):
+    """Train a tokenizer on the transcripts of a manifest, or keep the one that is there.
+
+    Piece 0 is the unknown piece; CTC uses that index for its blank, so no target may contain it.
+
+    Arguments
+    ---------
+    manifest : str or pathlib.Path
+        CSV file of the training set.
+    model_file : str or pathlib.Path
+        Where the model goes; an existing file is kept.
+    vocab_size : int
+        Pieces, the unknown piece included.
+    model_type : str
+        "unigram", "bpe" or "char".
+    column : str
+        Column of the manifest that holds the text.
+
+    Raises
+    ------
+    InputError
+        If the text is too small for ``vocab_size``, or sentencepiece refuses for another reason.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "train.csv").write_text("ID,wrd\\n1,A SMALL TEXT\\n2,ANOTHER SMALL TEXT\\n")
+    >>> train_tokenizer(folder / "train.csv", folder / "tokenizer.model", 16)
+    >>> load_tokenizer(folder / "tokenizer.model").get_piece_size()
+    16
+    """
+    run_on_main(_train, args=[Path(manifest), Path(model_file), vocab_size, model_type, column])
+
+
+def _train(manifest, model_file, vocab_size, model_type, column):
+    if model_file.is_file():
+        return
+    with open(manifest, newline="", encoding="utf-8") as file:
+        texts = [row[column] for row in csv.DictReader(file)]
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            vocab_size=vocab_size,
+            model_type=model_type,
+            character_coverage=1.0,
+            bos_id=-1,
+            eos_id=-1,
+            unk_id=0,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{manifest}: no {model_type} tokenizer of vocab_size={vocab_size} can be trained on its column "
+            f"{column}; change the key vocab_size or use more text ({reason})"
+        ) from error
+    with atomic_open(model_file, "wb") as file:
+        file.write(model.getvalue())
+
+
+def load_tokenizer(model_file, into=None):
+    """Load a trained tokenizer, into an existing processor if one is given.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a sentencepiece model.
+    """
+    tokenizer = sentencepiece.SentencePieceProcessor() if into is None else into
+    try:
+        tokenizer.Load(str(model_file))
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{model_file}: not a readable sentencepiece model; train the run again") from error
+    return tokenizer
