@@ -38,7 +38,12 @@ def main():
 
     task = CTC(experiment, record)
     batches = dynamic_batches(
-        train_set, hparams["max_batch_length"], hparams["num_buckets"], hparams["max_batch_ex"], hparams["seed"]
+        train_set,
+        hparams["max_batch_length"],
+        hparams["num_buckets"],
+        hparams["max_batch_ex"],
+        hparams["seed"],
+        hparams["short_first_epochs"],
     )
     loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
     task.train(train_set, data[hparams["valid_split"]], batches, loader)

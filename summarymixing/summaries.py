@@ -278,7 +278,8 @@ def decayed_sum(values, decay, block=128):
     step = torch.arange(block, device=values.device, dtype=values.dtype)
     distance = step[:, None] - step[None, :]
     weights = torch.where(distance >= 0, decay ** distance.clamp(min=0), 0.0)
-    inside = weights @ values
+    with torch.autocast(values.device.type, enabled=False):  # which would round this product to its type
+        inside = weights @ values
     if inside.shape[2] > 1:
         carries = past_chunks(inside[:, :, :, -1].flatten(0, 1), decay**block, None)
         carries = carries.unflatten(0, values.shape[:2]).unsqueeze(3)

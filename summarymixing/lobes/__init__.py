@@ -7,6 +7,7 @@ from summarymixing.lobes.features import GlobalNormalization, LogMel
 from summarymixing.lobes.frontend import ConvolutionalFrontEnd
 from summarymixing.lobes.speech_encoder import SpeechEncoder
 from summarymixing.lobes.transformer import TransformerEncoder
+from summarymixing.lobes.transformer_asr import TransformerASR
 
 __all__ = [
     "BranchformerEncoder",
@@ -16,5 +17,6 @@ __all__ = [
     "GlobalNormalization",
     "LogMel",
     "SpeechEncoder",
+    "TransformerASR",
     "TransformerEncoder",
 ]

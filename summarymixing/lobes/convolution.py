@@ -44,11 +44,11 @@ def depthwise(x, conv, padding_mask=None, chunks=None):
     reach = conv.kernel_size[0] // 2
     frames = x.shape[-1]
     if chunks is None or chunks.chunk_size >= frames:
-        return F.conv1d(x, conv.weight, conv.bias, padding=reach, groups=conv.groups)
+        return _convolve(x, conv, reach)
     size = chunks.chunk_size
     x = F.pad(x, (reach, -frames % size)).unfold(-1, size + reach, size)  # [B, D, K, p + C]
     x = F.pad(x, (0, reach)).transpose(1, 2)
-    y = F.conv1d(x.flatten(0, 1), conv.weight, conv.bias, groups=conv.groups)  # [B K, D, C]
+    y = _convolve(x.flatten(0, 1), conv)  # [B K, D, C]
     return y.unflatten(0, x.shape[:2]).transpose(1, 2).flatten(2)[..., :frames]
 
 
@@ -66,7 +66,13 @@ def stream_depthwise(x, conv, state):
     x = torch.cat([state.past, x], dim=-1)
     if reach:
         state.past = x[..., -reach:].clone()
-    return F.conv1d(F.pad(x, (0, reach)), conv.weight, conv.bias, groups=conv.groups)
+    return _convolve(F.pad(x, (0, reach)), conv)
+
+
+def _convolve(x, conv, padding=0):
+    """The depthwise convolution of (B, D, T), as a 2-D one of height 1: on a CPU that is twice as fast."""
+    weight = conv.weight.unsqueeze(2)
+    return F.conv2d(x.unsqueeze(2), weight, conv.bias, padding=(0, padding), groups=conv.groups).squeeze(2)
 
 
 class ConformerConvolution(ConvolutionModule):
@@ -101,14 +107,19 @@ class ConformerConvolution(ConvolutionModule):
 
     def forward(self, x, mask=None, dynchunktrain_config=None):
         """(B, T, D) -> (B, T, D); ``mask`` is (B, T) bool, True = padding."""
-        out = self.bottleneck(self.layer_norm(x).transpose(1, 2))
-        out = depthwise(out, self.conv, mask, dynchunktrain_config)
+        out = depthwise(self._pointwise(x), self.conv, mask, dynchunktrain_config)
         return self.after_conv(out.transpose(1, 2))
 
     def stream(self, x, state):
         """The next chunk, (B, C, D) -> (B, C, D)."""
-        out = self.bottleneck(self.layer_norm(x).transpose(1, 2))
-        return self.after_conv(stream_depthwise(out, self.conv, state).transpose(1, 2))
+        out = stream_depthwise(self._pointwise(x), self.conv, state)
+        return self.after_conv(out.transpose(1, 2))
+
+    def _pointwise(self, x):
+        """LayerNorm, pointwise convolution, GLU; (B, T, D) -> (B, D, T)."""
+        pointwise = self.bottleneck[0]
+        out = F.linear(self.layer_norm(x), pointwise.weight.squeeze(-1), pointwise.bias)
+        return F.glu(out, dim=-1).transpose(1, 2)
 
 
 class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):

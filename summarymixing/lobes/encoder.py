@@ -14,6 +14,7 @@ class EncoderStreamingContext:
 
     dynchunktrain_config: DynChunkTrainConfig
     layers: list = field(default_factory=list)
+    frames: int = 0
     finished: bool = False
 
 
@@ -143,6 +144,7 @@ class Encoder(nn.Module):
                 "be shorter, and none may be longer or follow it."
             )
         context.finished = src.shape[1] < size
+        context.frames += src.shape[1]
         if not context.layers:
             context.layers = [layer.initial_state(src.shape[0], context.dynchunktrain_config) for layer in self.layers]
         x = src

@@ -1,7 +1,6 @@
 """From waveform to encoder output in one module: features, normalisation, front end, encoder."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
@@ -20,8 +19,7 @@ class SpeechStreamingContext:
     encoder: EncoderStreamingContext
     features: torch.Tensor
     front_end: list
-    waiting: torch.Tensor  # (B, n, D), front-end frames that do not fill a chunk yet
-    frames: int = 0
+    waiting: torch.Tensor  # (B, n, F), front-end frames that do not fill a chunk yet
 
 
 class SpeechEncoder(nn.Module):
@@ -128,7 +126,7 @@ class SpeechEncoder(nn.Module):
         batch_size : int
             Streams that advance together.
         """
-        waiting = self.input_proj.weight.new_zeros(batch_size, 0, self.d_model)
+        waiting = self.input_proj.weight.new_zeros(batch_size, 0, self.front_end.output_size)
         return SpeechStreamingContext(
             chunks,
             self.encoder.make_streaming_context(chunks),
@@ -137,7 +135,7 @@ class SpeechEncoder(nn.Module):
             waiting,
         )
 
-    def forward_streaming(self, samples, context: Any, final=False):
+    def forward_streaming(self, samples, context, final=False):
         """Encode what the next samples complete; equal to :meth:`forward` with the context's ``chunks``.
 
         Arguments
@@ -156,16 +154,13 @@ class SpeechEncoder(nn.Module):
         """
         x, context.features = self.features.stream(samples, context.features, final)
         x = self.front_end.stream(self.normalize(x), context.front_end, final)
-        if x.shape[1]:
-            x = self._encoder_input(x, context.frames)
-            context.frames += x.shape[1]
-            context.waiting = torch.cat([context.waiting, x], dim=1)
+        context.waiting = torch.cat([context.waiting, x], dim=1)
         size = context.chunks.chunk_size
         ready = context.waiting.shape[1] if final else context.waiting.shape[1] // size * size
         # Copied, because a slice would keep all of the frames alive.
         now, context.waiting = context.waiting[:, :ready], context.waiting[:, ready:].clone()
-        outputs = [
-            self.encoder.forward_streaming(now[:, start : start + size], context.encoder)[0]
-            for start in range(0, ready, size)
-        ]
-        return torch.cat(outputs, dim=1) if outputs else now
+        outputs = [now.new_zeros(now.shape[0], 0, self.d_model)]
+        for start in range(0, ready, size):
+            chunk = self._encoder_input(now[:, start : start + size], context.encoder.frames)
+            outputs.append(self.encoder.forward_streaming(chunk, context.encoder)[0])
+        return torch.cat(outputs, dim=1)

@@ -261,7 +261,8 @@ class RoPEAttention(_Attention):
         if table is None or table[0] != (heads.dtype, heads.device) or table[1].max_length < stop:
             # Grown in powers of two, so that ever longer inputs do not rebuild it every time.
             length = 2 ** math.ceil(math.log2(max(stop, 2)))
-            built = PrecomputedRoPESinusoids(length, heads.shape[-1], heads.dtype, heads.device)
+            with torch.inference_mode(False):  # a table made in inference mode could not train afterwards
+                built = PrecomputedRoPESinusoids(length, heads.shape[-1], heads.dtype, heads.device)
             self._sinusoids = table = ((heads.dtype, heads.device), built)
         cos, sin = table[1].cosines[start:stop], table[1].sines[start:stop]
         return heads * cos + heads[..., table[1].index_swap] * sin

@@ -84,11 +84,11 @@ class Mixer(nn.Module):
         chunks : DynChunkTrainConfig
             Chunk size in frames, left context in chunks or None for all the past.
         """
-        raise ValueError(f"{type(self).__name__} cannot stream: it mixes the whole utterance at once.")
+        raise ValueError(f"{type(self).__name__} cannot stream: decode offline, or choose another mixer.")
 
     def stream(self, x, state):
         """Mix one chunk, (B, C, D) -> (B, C, D), and update ``state`` in place.
 
         Only the last chunk of a stream may be shorter than the chunk size.
         """
-        raise ValueError(f"{type(self).__name__} cannot stream: it mixes the whole utterance at once.")
+        raise ValueError(f"{type(self).__name__} cannot stream: decode offline, or choose another mixer.")

@@ -35,7 +35,7 @@ class Fastformer(Mixer):
 
     def __init__(self, d_model, nhead=8, dropout=0.0):
         super().__init__(d_model)
-        if d_model % nhead:
+        if nhead < 1 or d_model % nhead:
             raise ValueError(f"nhead={nhead} must divide d_model={d_model}.")
         self.nhead = nhead
         self.qkv = nn.Linear(d_model, 3 * d_model)

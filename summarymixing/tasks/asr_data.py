@@ -5,6 +5,7 @@ import logging
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DynamicBatchSampler
+from torch.utils.data import Sampler
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError
@@ -83,7 +84,7 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
     return dataset.filtered_sorted(key_test={"id": set(kept).__contains__}), len(dropped)
 
 
-def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0):
+def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0, short_first_epochs=0):
     """Batches of a bounded total duration, reshuffled every epoch.
 
     Arguments
@@ -98,6 +99,13 @@ def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None
         Utterances a batch.
     seed : int
         Of the order.
+    short_first_epochs : int
+        First epochs that go from the shortest batch to the longest.
+
+    Returns
+    -------
+    ShortFirst
+        A batch sampler.
 
     Raises
     ------
@@ -110,13 +118,46 @@ def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None
             f"{dataset.data[longest]['wav']} lasts {dataset.data[longest]['duration']:.1f} s, more than a batch of "
             f"max_batch_length={max_batch_length} s; raise that key or leave long recordings out"
         )
-    return DynamicBatchSampler(
-        dataset,
-        max_batch_length,
-        num_buckets=num_buckets,
-        length_func=lambda row: row["duration"],
-        shuffle=True,
-        batch_ordering="random",
-        max_batch_ex=max_batch_ex,
-        seed=seed,
-    )
+
+    def sampler(ordering):
+        return DynamicBatchSampler(
+            dataset,
+            max_batch_length,
+            num_buckets=num_buckets,
+            length_func=lambda row: row["duration"],
+            shuffle=True,
+            batch_ordering=ordering,
+            max_batch_ex=max_batch_ex,
+            seed=seed,
+        )
+
+    return ShortFirst(sampler("ascending"), sampler("random"), short_first_epochs)
+
+
+class ShortFirst(Sampler):
+    """Batches in the order of their length for some epochs, then shuffled.
+
+    CTC finds its alignments on short utterances; on 8 s utterances alone a small model may spend epochs on blanks.
+
+    Arguments
+    ---------
+    ascending, shuffled : DynamicBatchSampler
+        The two orders.
+    epochs : int
+        First epochs in ascending order.
+    """
+
+    def __init__(self, ascending, shuffled, epochs):
+        self.ascending, self.shuffled, self.epochs = ascending, shuffled, epochs
+        self.current = ascending if epochs else shuffled
+
+    def set_epoch(self, epoch):
+        """Choose the order of epoch number ``epoch``, counted from 1."""
+        self.current = self.ascending if epoch <= self.epochs else self.shuffled
+        self.current.set_epoch(epoch)
+
+    def __iter__(self):
+        return iter(self.current)
+
+    def __len__(self):
+        return len(self.current)

@@ -12,7 +12,7 @@ def limits(case):
     return (None, CHUNKS) if case.chunkable else (None,)
 
 
-@pytest.mark.parametrize("filling", [float("nan"), float("inf"), 1e30], ids=str)
+@pytest.mark.parametrize("filling", [float("nan"), float("inf")], ids=str)
 def test_content_of_padding_changes_nothing(case, length, nhead, filling, tools):
     mixer = case.make(nhead)
     x, padding_mask = tools.ragged(length)

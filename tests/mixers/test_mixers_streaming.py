@@ -7,6 +7,7 @@ import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import reference
+from summarymixing.mixers.summary import SummaryState
 
 
 def stream(mixer, x, chunks):
@@ -73,10 +74,8 @@ def test_no_gradient_from_frames_out_of_sight_in_padded_batch(chunk_case, tools)
         assert not reached.any()  # nor from another utterance
 
 
-def test_causal_summary_sees_no_future(offline_case, tools):
-    if offline_case.name != "summary_mixing_causal":
-        pytest.skip("not causal")
-    mixer = offline_case.make()
+def test_causal_summary_sees_no_future(tools):
+    (mixer,) = (case.make() for case in tools.cases if case.name == "summary_mixing_causal")
     x = torch.randn(1, 13, tools.D, requires_grad=True)
     output = mixer(x)
     for t in range(13):
@@ -107,3 +106,13 @@ def test_memory_of_a_stream(chunk_case, left_context, tools):
         assert held == sorted(held) and held[-1] >= 20 * held[9]
     else:
         assert len(set(held[10:])) == 1  # full after as many chunks as the left context and the window reach
+
+
+@pytest.mark.parametrize("decay", [None, 1.0], ids=["mean", "decay"])
+def test_long_stream_keeps_its_precision(decay):
+    """A float32 running sum of 16,000 frames of about 1000 has lost the digits that one more frame adds."""
+    state = SummaryState(1, 1, DynChunkTrainConfig(4), decay)
+    s = 1e3 + torch.rand(1, 16_000, 1)
+    for chunk in s.split(4, dim=1):
+        mean = state.update(chunk)
+    assert (mean[:, -1:] - s.double().mean()).abs().max() < 1e-4
