@@ -16,7 +16,7 @@ from summarymixing import mixers
 
 
 def visible(num_frames, chunks=None):
-    """Which frames u (columns) each frame t (rows) may use.
+    """Which frames u (columns) each frame t (rows) may use; (T, T) bool.
 
     Frame t lies in chunk k = t // chunk size, and may use the chunks k - left context to k, whole.
 
@@ -26,11 +26,6 @@ def visible(num_frames, chunks=None):
         T.
     chunks : DynChunkTrainConfig, optional
         Chunk size in frames, left context in chunks or None for all of the past. Without it all is visible.
-
-    Returns
-    -------
-    torch.Tensor
-        (T, T) bool.
 
     Example
     -------
@@ -64,13 +59,7 @@ def normalise(weights):
 
 
 def utterance_weights(num_frames):
-    """The plain mean.
-
-    Example
-    -------
-    >>> utterance_weights(2).tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
-    """
+    """The plain mean over all frames."""
     return normalise(torch.ones(num_frames, num_frames, dtype=torch.float64))
 
 
@@ -87,13 +76,7 @@ def chunk_weights(num_frames, chunks):
 
 
 def causal_weights(num_frames):
-    """The running mean.
-
-    Example
-    -------
-    >>> causal_weights(2).tolist()
-    [[1.0, 0.0], [0.5, 0.5]]
-    """
+    """The running mean over the frames u <= t."""
     return normalise(torch.ones(num_frames, num_frames, dtype=torch.float64).tril())
 
 
@@ -124,14 +107,7 @@ def decay_weights(num_frames, decay, chunks=None):
 
 
 def summary_mixing(mixer, x, chunks=None):
-    """SummaryMixing: ``h_t = c([f(x_t); s_bar_t])``.
-
-    Example
-    -------
-    >>> mixer, x = mixers.SummaryMixing(8), torch.rand(5, 8)
-    >>> torch.allclose(summary_mixing(mixer, x), mixer(x.unsqueeze(0))[0], atol=1e-6)
-    True
-    """
+    """SummaryMixing: ``h_t = c([f(x_t); s_bar_t])``."""
     local, s = mlp(mixer.local_proj, x), mlp(mixer.summary_proj, x)
     return combine(mixer, [mixer.local_norm(local), summary(mixer, s, chunks)])
 
@@ -168,10 +144,8 @@ def summary(mixer, s, chunks):
         weights = decay_weights(len(s), mixer.decay, chunks)
     elif mixer.summary == "causal":
         weights = causal_weights(len(s))
-    elif chunks is not None:
-        weights = chunk_weights(len(s), chunks)
     else:
-        weights = utterance_weights(len(s))
+        weights = utterance_weights(len(s)) if chunks is None else chunk_weights(len(s), chunks)
     return mixer.summary_norm(weights.to(s) @ s)
 
 
@@ -215,7 +189,7 @@ def rope_attention(mixer, x, chunks=None):
     size = attention.head_dim
     t, i = torch.arange(len(x), dtype=torch.float64), torch.arange(0, size, 2, dtype=torch.float64)
     angle = t[:, None] * 10000 ** (-i / size)
-    turn = torch.polar(torch.ones_like(angle), angle).to(x.dtype.to_complex())
+    turn = torch.polar(torch.ones_like(angle), angle).to(x.device, x.dtype.to_complex())
     heads = []
     for q, k, v in query_key_value(attention, x):
         q, k = (torch.view_as_complex(part.reshape(len(x), -1, 2)) * turn for part in (q, k))
@@ -231,7 +205,8 @@ def query_key_value(attention, x):
 
 def attend(scores, values, chunks):
     """Softmax of (T, T) scores over the visible frames, and the mean of the values with these weights."""
-    return torch.softmax(scores.masked_fill(~visible(len(values), chunks), -torch.inf), dim=1) @ values
+    hidden = ~visible(len(values), chunks).to(scores.device)
+    return torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=1) @ values
 
 
 def sinusoids(positions, size):
@@ -244,8 +219,7 @@ def sinusoids(positions, size):
 def hyper_mixing(mixer, x, chunks=None):
     """HyperMixing: an MLP over time whose matrices, (T, hidden), another MLP makes row by row from the frames."""
     mixing = mixer.mixing
-    t = torch.arange(len(x), dtype=torch.float64)
-    hyper_input = x + sinusoids(t, x.shape[1]).to(x)
+    hyper_input = x + sinusoids(torch.arange(len(x)), x.shape[1]).to(x)
     inputs, tokens = hyper_input.chunk(mixing.num_heads, dim=1), x.chunk(mixing.num_heads, dim=1)
 
     def generated(maker, h):
@@ -312,7 +286,7 @@ def mix(mixer, x, padding_mask=None, chunks=None):
 
     Example
     -------
-    >>> mixer, x = mixers.RoPEAttention(8, nhead=2), torch.rand(2, 3, 8)
+    >>> mixer, x = mixers.SummaryMixing(8, nhead=2), torch.rand(2, 3, 8)
     >>> padding_mask = torch.tensor([[False, False, False], [False, True, True]])
     >>> torch.allclose(mix(mixer, x, padding_mask), mixer(x, padding_mask), atol=1e-6)
     True

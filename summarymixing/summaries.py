@@ -82,8 +82,8 @@ def chunk_sums(s, chunk_size):
 def chunk_mean(s, chunks, padding_mask=None):
     """Mean of what each chunk may see: itself and its left context (2409.07165).
 
-    With per-chunk sums and counts and their prefix sums S and N, the summary of chunk k is
-    ``(S_k - S_{k-L-1}) / (N_k - N_{k-L-1})``; no T x T matrix exists.
+    Sums and counts of the chunks are added over the left context, or all the past by running sums; no T x T matrix
+    exists. A finite left context of L chunks costs O(L) more vector operations per chunk.
 
     Arguments
     ---------
@@ -113,11 +113,10 @@ def chunk_mean(s, chunks, padding_mask=None):
 
 def _past_sums(per_chunk, chunks):
     """Sum of each chunk and its left context, in float64; (B, K, S) -> (B, K, S)."""
-    prefix = per_chunk.cumsum(1, dtype=torch.float64)
-    left = chunks.left_context_size
-    if left is None or left + 1 >= prefix.shape[1]:
-        return prefix
-    return prefix - F.pad(prefix, (0, 0, left + 1, 0))[:, : prefix.shape[1]]
+    per_chunk, left = per_chunk.double(), chunks.left_context_size
+    if left is None or left + 1 >= per_chunk.shape[1]:
+        return per_chunk.cumsum(1)
+    return per_chunk + past_chunks(per_chunk, 1.0, left)
 
 
 def causal_mean(s, padding_mask=None):

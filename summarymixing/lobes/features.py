@@ -160,6 +160,7 @@ class GlobalNormalization(nn.Module):
             valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         else:
             valid = ~padding_mask
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)  # SpeechBrain multiplies by 0, which keeps a NaN
         count, mean, std = mean_std_update(x, valid.unsqueeze(-1), (0, 1), int(self.count), self.mean, self.std)
         self.count.fill_(count)
         self.mean.copy_(mean)

@@ -23,7 +23,7 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     model_file : str or pathlib.Path
         Where the model goes; an existing file is kept.
     vocab_size : int
-        Pieces, the unknown piece included.
+        Pieces, the unknown piece included; with "char" at most so many.
     model_type : str
         "unigram", "bpe" or "char".
     column : str
@@ -62,6 +62,7 @@ def _train(manifest, model_file, vocab_size, model_type, column):
             bos_id=-1,
             eos_id=-1,
             unk_id=0,
+            hard_vocab_limit=model_type != "char",  # there are as many characters as there are
             num_threads=1,
             minloglevel=2,
         )

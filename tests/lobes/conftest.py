@@ -45,7 +45,7 @@ def randomise(module):
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
+            parameter.add_(0.2 * torch.randn_like(parameter))
     return module.eval()
 
 

@@ -1,6 +1,10 @@
 """Every mixer equals its reference, output and gradients."""
 
+import math
+
+import pytest
 import torch
+from speechbrain.nnet.hypermixing import HyperMixing as SpeechBrainHyperMixing
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.func import functional_call
 
@@ -56,6 +60,23 @@ def test_gradcheck(double_case):
             return functional_call(mixer, dict(zip(names, parameters, strict=True)), (x, padding_mask, chunks))
 
         assert torch.autograd.gradcheck(forward, inputs)
+
+
+def test_rope_scales():
+    """The reference reads the scale off the mixer, so its value needs a test of its own."""
+    assert mixers.RoPEAttention(16, nhead=4, scale="head").attention.scale == pytest.approx(1 / math.sqrt(4))
+    assert mixers.RoPEAttention(16, nhead=4, scale="model").attention.scale == pytest.approx(1 / math.sqrt(16))
+    assert mixers.RoPEAttention(16, nhead=4).attention.scale == pytest.approx(1 / math.sqrt(4))
+
+
+def test_baselines_equal_speechbrains_own_forward(tools):
+    x = torch.randn(2, 50, tools.D)
+    rope = mixers.RoPEAttention(tools.D, nhead=4, scale="model")
+    torch.testing.assert_close(rope(x), rope.attention(x, x, x)[0])
+    ours = mixers.HyperMixing(tools.D, nhead=4)
+    theirs = SpeechBrainHyperMixing(tools.D, 4 * tools.D, num_heads=4)
+    theirs.load_state_dict(ours.mixing.state_dict(), strict=False)  # its table of positions is a buffer
+    torch.testing.assert_close(ours(x), theirs(x, x, x)[0])
 
 
 def test_reference_knows_every_mixer():

@@ -1,0 +1,329 @@
+"""Finished runs side by side: error rates with bootstrap intervals, what they cost, and what else differs."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import shlex
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jiwer
+import numpy as np
+
+from summarymixing import run_record
+from summarymixing.errors import InputError
+from summarymixing.run_record import RunRecord, _without_home
+from summarymixing.tasks.scoring import FIELDS, read_transcripts
+from summarymixing.yaml_files import comparable
+
+RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
+# What two experiments that differ in the mixer alone differ in.
+_MIXER_KEYS = {"mixer", "experiment", "output_folder"}
+_MACHINE_KEYS = ("cpu", "cores", "threads", "gpus")
+
+
+@dataclass
+class Run:
+    """A finished run, as `read_run` found it.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    record : dict
+        What its ``run.json`` holds.
+    settings : dict
+        Top-level keys of its ``hyperparams.yaml``, as `summarymixing.yaml_files.comparable` gives them.
+    references : dict
+        For each test set the reference of each utterance, by ID, in the order of the IDs.
+    errors : dict
+        For each test set the word errors of each utterance, (N,) int64, in the same order.
+    """
+
+    folder: Path
+    record: dict
+    settings: dict
+    references: dict[str, dict[str, str]] = field(default_factory=dict)
+    errors: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return str(self.settings.get("experiment", (None, self.folder.name))[1])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data are the built-in corpus."""
+        return self.settings.get("data_folder", ("", ""))[0].endswith(":null")
+
+
+def word_errors(references: list[str], hypotheses: list[str]) -> np.ndarray:
+    """Count the word errors of each utterance by jiwer.
+
+    Parameters
+    ----------
+    references, hypotheses : list of str
+        N transcripts.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N,) int64: substitutions, deletions and insertions.
+
+    Examples
+    --------
+    >>> word_errors(["A B", "C"], ["A X Y", "C"])
+    array([2, 0])
+    """
+    aligned = jiwer.process_words(references, hypotheses).alignments
+
+    def length(part):
+        return max(part.ref_end_idx - part.ref_start_idx, part.hyp_end_idx - part.hyp_start_idx)
+
+    return np.array([sum(length(part) for part in parts if part.type != "equal") for parts in aligned], dtype=np.int64)
+
+
+def resampled_wer(errors, words, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """Resample the utterances of a test set, the same ones for all runs, and compute their error rates.
+
+    Parameters
+    ----------
+    errors : array_like of int
+        (R, N), word errors of R runs in N utterances.
+    words : array_like of int
+        (N,), words of the references.
+    resamples : int
+        S, how often N utterances are drawn with replacement.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    numpy.ndarray
+        (S, R) float64, word error rates in percent of the resampled test sets.
+
+    Examples
+    --------
+    >>> resampled_wer([[1, 1]], [4, 4], resamples=3)
+    array([[25.],
+           [25.],
+           [25.]])
+    """
+    errors, words = np.asarray(errors), np.asarray(words)
+    generator = np.random.default_rng(seed)
+    rates = np.empty((resamples, len(errors)))
+    step = max(1, 2**20 // words.size)  # draws at a time, so that a large test set fits into memory
+    for start in range(0, resamples, step):
+        chosen = generator.integers(words.size, size=(min(step, resamples - start), words.size))
+        rates[start : start + step] = (100 * errors[:, chosen].sum(axis=2) / words[chosen].sum(axis=1)).T
+    return rates
+
+
+def interval(samples: np.ndarray) -> list[float]:
+    """Return the bounds of the middle `CONFIDENCE` of samples.
+
+    Examples
+    --------
+    >>> interval(np.arange(1001))
+    [25.0, 975.0]
+    """
+    outside = 50 * (1 - CONFIDENCE)
+    return [float(bound) for bound in np.percentile(samples, [outside, 100 - outside])]
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a finished run from its folder, which is not changed.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The run folder.
+
+    Raises
+    ------
+    InputError
+        For a folder that is missing, holds no finished run, or lacks results, transcripts or settings.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such run folder; give the output_folder of a finished run")
+    if not (folder / run_record.FILE_NAME).is_file():
+        raise InputError(f"{folder}: this folder holds no {run_record.FILE_NAME}; give the output_folder of a run")
+    run = Run(folder, RunRecord.open(folder).data, {})
+    if run.record.get("finished") is None:
+        raise _do_again(run, "this run is not finished")
+    if not run.record["metrics"]:
+        raise _do_again(run, "this run has no metrics of a test set")
+    try:
+        text = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _do_again(run, f"cannot read hyperparams.yaml: {error}") from error
+    run.settings = comparable(text, str(folder / "hyperparams.yaml"))
+    for split, metrics in run.record["metrics"].items():
+        for name in ("wer", "cer"):
+            if not isinstance(metrics.get(name), int | float):
+                raise _do_again(run, f"run.json has no {name} of {split}")
+        rows = _transcripts(run, split)
+        run.references[split] = {row["ID"]: row["reference"] for row in rows}
+        run.errors[split] = word_errors([row["reference"] for row in rows], [row["hypothesis"] for row in rows])
+        wer = 100 * run.errors[split].sum() / sum(len(row["reference"].split()) for row in rows)
+        if not math.isclose(wer, metrics["wer"], rel_tol=1e-6, abs_tol=1e-6):
+            found = f"transcripts_{split}.csv gives a WER of {wer:.2f} %, run.json {metrics['wer']:.2f} %"
+            raise _do_again(run, found)
+    return run
+
+
+def compare(runs: list[Run], command: list[str]) -> dict:
+    """Compare runs with the first of them.
+
+    Parameters
+    ----------
+    runs : list of Run
+        From `read_run`, at least one.
+    command : list of str
+        The command line, for the record.
+
+    Returns
+    -------
+    dict
+        JSON: ``runs`` (one dict a run, its ``splits`` with ``wer``, ``cer``, ``wer_interval`` and the ``difference``
+        to the first run in points with its ``difference_interval``), ``synthetic``, ``notes``, ``bootstrap``, and
+        the ``command``, ``commit``, ``dirty``, ``machine`` and ``versions`` that made it.
+
+    Raises
+    ------
+    InputError
+        If the runs were not tested on the same utterances.
+    """
+    _refuse_other_tests(runs)
+    results = []
+    for run, label in zip(runs, _labels(runs), strict=True):
+        record, metrics = run.record, run.record["metrics"].values()
+        seconds = [epoch["seconds"] for epoch in record["epochs"]]
+        audio = sum(m.get("audio_seconds") or math.nan for m in metrics)
+        decoding = sum((m.get("rtf") or math.nan) * (m.get("audio_seconds") or math.nan) for m in metrics)
+        results.append(
+            {"label": label, "experiment": run.experiment, "folder": _without_home(str(run.folder))}
+            | {key: record.get(key) for key in ("seed", "command", "commit", "dirty", "machine", "versions")}
+            | {key: record.get(key) for key in ("peak_memory_bytes", "peak_memory_kind")}
+            | {
+                "parameters": record["parameters"].get("total"),
+                "seconds_per_epoch": statistics.median(seconds) if seconds else None,
+                "real_time_factor": decoding / audio if math.isfinite(decoding / audio) else None,
+                "splits": {},
+            }
+        )
+    for split, references in runs[0].references.items():
+        words = [len(reference.split()) for reference in references.values()]
+        rates = resampled_wer([run.errors[split] for run in runs], words)
+        for column, (run, result) in enumerate(zip(runs, results, strict=True)):
+            metrics = run.record["metrics"][split]
+            result["splits"][split] = {
+                "wer": metrics["wer"],
+                "cer": metrics["cer"],
+                "utterances": len(words),
+                "words": sum(words),
+                "wer_interval": interval(rates[:, column]),
+                "difference": metrics["wer"] - runs[0].record["metrics"][split]["wer"],
+                "difference_interval": interval(rates[:, column] - rates[:, 0]),
+            }
+    commit, dirty = run_record.git_state()
+    return {
+        "synthetic": any(run.synthetic for run in runs),
+        "runs": results,
+        "notes": _notes(runs),
+        "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": SEED},
+        "command": [_without_home(word) for word in command],
+        "commit": commit,
+        "dirty": dirty,
+        "machine": run_record.machine(),
+        "versions": run_record.versions(),
+    }
+
+
+def _do_again(run: Run, problem: str) -> InputError:
+    # A run is resumed by its own command, which also tests it once more when it has nothing left to train.
+    again = shlex.join(["python", *run.record["command"][-1]]) if run.record["command"] else "python train.py"
+    return InputError(f"{run.folder}: {problem}; start it again: {again}")
+
+
+def _transcripts(run: Run, split: str) -> list[dict]:
+    name = f"transcripts_{split}.csv"
+    try:
+        rows = read_transcripts(run.folder, split)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _do_again(run, f"cannot read {name}: {error}") from error
+    if not rows or any(row.get(key) is None for row in rows for key in FIELDS):
+        raise _do_again(run, f"{name} is empty or lacks one of {', '.join(FIELDS)}")
+    if len({row["ID"] for row in rows}) < len(rows) or not all(row["reference"].split() for row in rows):
+        raise _do_again(run, f"{name} has an ID twice or an empty reference")
+    return sorted(rows, key=lambda row: row["ID"])
+
+
+def _refuse_other_tests(runs: list[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        for one, other in ((run, first), (first, run)):
+            for split in other.references:
+                if split not in one.references:
+                    raise InputError(
+                        f"{one.folder}: has no metrics for {split}, which {other.folder} has;"
+                        " train both with the same test_splits, or leave one out"
+                    )
+        for split, expected in first.references.items():
+            found = run.references[split]
+            differing = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
+            if differing:
+                raise InputError(
+                    f"{run.folder}: its {split} is not that of {first.folder}: {len(differing)} utterances differ, "
+                    f"among them {differing[0]}; compare runs that were tested on the same data"
+                )
+
+
+def _labels(runs: list[Run]) -> list[str]:
+    """Names of experiments; with the seed, and then the folder, where that is not enough to tell runs apart."""
+    labels = [run.experiment for run in runs]
+    for more in (lambda run: f"seed {run.record.get('seed')}", lambda run: str(run.folder)):
+        count = Counter(labels)
+        labels = [
+            f"{run.experiment} ({more(run)})" if count[label] > 1 else label
+            for label, run in zip(labels, runs, strict=True)
+        ]
+    return labels
+
+
+def _notes(runs: list[Run]) -> list[str]:
+    """What a reader of the numbers must know, a line each."""
+    notes = []
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    differing = [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]
+    differing = [key for key in differing if key not in _MIXER_KEYS and not _only_of_mixer(key, runs)]
+    if differing:
+        notes.append(f"besides the mixer they differ in: {', '.join(differing)}")
+    for label, run in zip(_labels(runs), runs, strict=True):
+        if any(word.split("=")[0].startswith("--debug") for words in run.record["command"] for word in words):
+            notes.append(f"{label} was made with --debug: its numbers are those of a few batches")
+    for name, cure, value in (
+        (
+            "machines",
+            "their seconds and memory do not compare",
+            lambda record: [(record.get("machine") or {}).get(key) for key in _MACHINE_KEYS],
+        ),
+        ("kinds of memory", "their peaks do not compare", lambda record: record.get("peak_memory_kind")),
+        ("commits", "the code may differ", lambda record: (record.get("commit"), record.get("dirty"))),
+        ("versions of packages", "see the record of each", lambda record: record.get("versions")),
+    ):
+        if len({repr(value(run.record)) for run in runs}) > 1:
+            notes.append(f"they were made with different {name}: {cure}")
+    return notes
+
+
+def _only_of_mixer(key: str, runs: list[Run]) -> bool:
+    """Whether a key is a part of the mixer: nothing but `mixer` refers to it."""
+    refers = re.compile(rf"<{re.escape(key)}[>\[.]")
+    users = {user for run in runs for user, value in run.settings.items() if refers.search(repr(value))}
+    return users == {"mixer"}

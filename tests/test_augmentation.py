@@ -1,0 +1,109 @@
+"""Coloured noise: level, colour, chance."""
+
+import pytest
+import torch
+
+from summarymixing.augmentation import ColouredNoise
+
+SECOND = 16000
+
+
+def speech(*lengths):
+    """Loud for half of each utterance, of these many samples, and zeros behind; and the relative lengths."""
+    generator = torch.Generator().manual_seed(0)
+    wavs = 0.1 * torch.randn(len(lengths), max(lengths), generator=generator)
+    wavs[:, 1::2] *= 0.1
+    behind = torch.arange(max(lengths)) >= torch.tensor(lengths)[:, None]
+    return wavs.masked_fill(behind, 0.0), torch.tensor(lengths) / max(lengths)
+
+
+def power(x):
+    return x.square().mean(-1)
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, 12.5, 30.0])
+@pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
+def test_snr_is_as_asked(snr, slope):
+    torch.manual_seed(0)
+    lengths = (20 * SECOND, 5 * SECOND)
+    wavs, relative = speech(*lengths)
+    noise = ColouredNoise(snr, snr, slope, slope)(wavs, relative) - wavs
+    for row, length in enumerate(lengths):
+        # The level of brown noise wanders, so it is taken over all of the noise, padding included.
+        found = 10 * torch.log10(power(wavs[row, :length]) / power(noise[row]))
+        assert found.item() == pytest.approx(snr, abs=0.5)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
+def test_spectrum_falls_by_the_slope(slope):
+    torch.manual_seed(0)
+    wavs, relative = speech(20 * SECOND)
+    noise = ColouredNoise(0, 0, slope, slope)(wavs, relative) - wavs
+    window = torch.hann_window(4096)
+    spectrum = torch.stft(noise, 4096, window=window, return_complex=True)[0].abs().square().mean(1)
+    frequency = torch.arange(2049) * SECOND / 4096
+    used = (frequency > 100) & (frequency < 7500)
+    x, y = frequency[used].log(), spectrum[used].log()
+    fitted = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    assert -fitted.item() == pytest.approx(slope, abs=0.1)
+
+
+def test_draws_cover_their_ranges():
+    torch.manual_seed(0)
+    wavs, relative = speech(*[SECOND] * 200)
+    noise = ColouredNoise(5, 15, 0, 0)(wavs, relative) - wavs
+    snr = 10 * torch.log10(power(wavs) / power(noise))
+    assert 5 <= snr.min() + 0.1 and snr.min() < 6 and 14 < snr.max() and snr.max() - 0.1 <= 15
+    assert snr.mean().item() == pytest.approx(10, abs=0.7)
+
+
+@pytest.mark.parametrize("probability, low, high", [(0.0, 0, 0), (1.0, 200, 200), (0.3, 40, 80)])
+def test_share_of_noisy_utterances(probability, low, high):
+    torch.manual_seed(0)
+    wavs, relative = speech(*[800] * 200)
+    noisy = ColouredNoise(probability=probability)(wavs, relative)
+    changed = (noisy != wavs).any(1).sum().item()
+    assert low <= changed <= high
+    assert noisy.shape == wavs.shape and noisy.isfinite().all()
+
+
+def test_deterministic_by_seed():
+    wavs, relative = speech(8000, 3000)
+    augment, found = ColouredNoise(), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(augment(wavs, relative))
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_rows_have_their_own_noise():
+    torch.manual_seed(0)
+    wavs, relative = speech(8000, 8000)
+    noise = ColouredNoise(0, 0, 0, 0)(wavs, relative) - wavs
+    assert torch.corrcoef(noise)[0, 1].abs() < 0.05
+
+
+def test_level_does_not_depend_on_padding():
+    """The power of speech is taken over its own samples, however far the batch pads it."""
+    levels = []
+    for longest in (4 * SECOND, 16 * SECOND):
+        torch.manual_seed(0)
+        wavs, relative = speech(4 * SECOND, longest)
+        wavs[0] = 0.0
+        wavs[0, : 4 * SECOND] = speech(4 * SECOND)[0]
+        noise = ColouredNoise(10, 10, 0, 0)(wavs, relative) - wavs
+        levels.append(power(noise[0]).item())
+    assert levels[0] == pytest.approx(levels[1], rel=0.02)
+
+
+def test_silence_stays_silent():
+    wavs = torch.zeros(2, 800)
+    assert (ColouredNoise()(wavs, torch.tensor([1.0, 0.5])) == 0).all()
+    assert ColouredNoise()(torch.zeros(1, 1), torch.ones(1)).isfinite().all()
+
+
+def test_input_is_left_alone():
+    wavs, relative = speech(8000, 3000)
+    before = wavs.clone()
+    ColouredNoise()(wavs, relative)
+    assert torch.equal(wavs, before)
