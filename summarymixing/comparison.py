@@ -7,7 +7,6 @@ import math
 import re
 import shlex
 import statistics
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,13 @@ from summarymixing.yaml_files import comparable
 RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
 # What two experiments that differ in the mixer alone differ in.
 _MIXER_KEYS = {"mixer", "experiment", "output_folder"}
-_MACHINE_KEYS = ("cpu", "cores", "threads", "gpus")
+_COPIED = ("seed", "command", "commit", "dirty", "machine", "versions", "peak_memory_bytes", "peak_memory_kind")
+_CIRCUMSTANCES = {
+    "machine": "machines: their seconds and memory do not compare",
+    "peak_memory_kind": "kinds of memory: their peaks do not compare",
+    "commit": "commits: their code may differ",
+    "versions": "versions of packages: see the record of each",
+}
 
 
 @dataclass
@@ -149,15 +154,13 @@ def read_run(folder: str | Path) -> Run:
         For a folder that is missing, holds no finished run, or lacks results, transcripts or settings.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such run folder; give the output_folder of a finished run")
     if not (folder / run_record.FILE_NAME).is_file():
-        raise InputError(f"{folder}: this folder holds no {run_record.FILE_NAME}; give the output_folder of a run")
+        raise InputError(f"{folder}: there is no {run_record.FILE_NAME} here; give the output_folder of a finished run")
     run = Run(folder, RunRecord.open(folder).data, {})
-    if run.record.get("finished") is None:
-        raise _do_again(run, "this run is not finished")
-    if not run.record["metrics"]:
-        raise _do_again(run, "this run has no metrics of a test set")
+    if run.record.get("finished") is None or not run.record["metrics"]:
+        raise _do_again(
+            run, "this run is not finished" if run.record.get("finished") is None else "it has no metrics of a test set"
+        )
     try:
         text = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -172,8 +175,7 @@ def read_run(folder: str | Path) -> Run:
         run.errors[split] = word_errors([row["reference"] for row in rows], [row["hypothesis"] for row in rows])
         wer = 100 * run.errors[split].sum() / sum(len(row["reference"].split()) for row in rows)
         if not math.isclose(wer, metrics["wer"], rel_tol=1e-6, abs_tol=1e-6):
-            found = f"transcripts_{split}.csv gives a WER of {wer:.2f} %, run.json {metrics['wer']:.2f} %"
-            raise _do_again(run, found)
+            raise _do_again(run, f"{split}: WER {wer:.2f} % by its transcripts, {metrics['wer']:.2f} % by run.json")
     return run
 
 
@@ -202,18 +204,14 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     _refuse_other_tests(runs)
     results = []
     for run, label in zip(runs, _labels(runs), strict=True):
-        record, metrics = run.record, run.record["metrics"].values()
-        seconds = [epoch["seconds"] for epoch in record["epochs"]]
-        audio = sum(m.get("audio_seconds") or math.nan for m in metrics)
-        decoding = sum((m.get("rtf") or math.nan) * (m.get("audio_seconds") or math.nan) for m in metrics)
+        seconds = [epoch["seconds"] for epoch in run.record["epochs"]]
         results.append(
             {"label": label, "experiment": run.experiment, "folder": _without_home(str(run.folder))}
-            | {key: record.get(key) for key in ("seed", "command", "commit", "dirty", "machine", "versions")}
-            | {key: record.get(key) for key in ("peak_memory_bytes", "peak_memory_kind")}
+            | {key: run.record.get(key) for key in _COPIED}
             | {
-                "parameters": record["parameters"].get("total"),
+                "parameters": run.record["parameters"].get("total"),
                 "seconds_per_epoch": statistics.median(seconds) if seconds else None,
-                "real_time_factor": decoding / audio if math.isfinite(decoding / audio) else None,
+                "real_time_factor": _real_time_factor(run.record["metrics"].values()),
                 "splits": {},
             }
         )
@@ -245,6 +243,14 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     }
 
 
+def _real_time_factor(metrics) -> float | None:
+    """Seconds of decoding for a second of audio, over all test sets."""
+    if any(not split.get("rtf") or not split.get("audio_seconds") for split in metrics):
+        return None
+    audio = sum(split["audio_seconds"] for split in metrics)
+    return sum(split["rtf"] * split["audio_seconds"] for split in metrics) / audio
+
+
 def _do_again(run: Run, problem: str) -> InputError:
     # A run is resumed by its own command, which also tests it once more when it has nothing left to train.
     again = shlex.join(["python", *run.record["command"][-1]]) if run.record["command"] else "python train.py"
@@ -257,25 +263,25 @@ def _transcripts(run: Run, split: str) -> list[dict]:
         rows = read_transcripts(run.folder, split)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _do_again(run, f"cannot read {name}: {error}") from error
-    if not rows or any(row.get(key) is None for row in rows for key in FIELDS):
-        raise _do_again(run, f"{name} is empty or lacks one of {', '.join(FIELDS)}")
-    if len({row["ID"] for row in rows}) < len(rows) or not all(row["reference"].split() for row in rows):
-        raise _do_again(run, f"{name} has an ID twice or an empty reference")
+    whole = all(row.get(key) is not None for row in rows for key in FIELDS) and all(
+        row["reference"].split() for row in rows
+    )
+    if not rows or not whole or len({row["ID"] for row in rows}) < len(rows):
+        raise _do_again(run, f"{name} has no rows, an ID twice or a row without {', '.join(FIELDS)}")
     return sorted(rows, key=lambda row: row["ID"])
 
 
 def _refuse_other_tests(runs: list[Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
-        for one, other in ((run, first), (first, run)):
-            for split in other.references:
+        for split in {**first.references, **run.references}:
+            for one, other in ((run, first), (first, run)):
                 if split not in one.references:
                     raise InputError(
-                        f"{one.folder}: has no metrics for {split}, which {other.folder} has;"
-                        " train both with the same test_splits, or leave one out"
+                        f"{one.folder}: has no metrics for {split}, which {other.folder} has; "
+                        "train both with the same test_splits, or leave one out"
                     )
-        for split, expected in first.references.items():
-            found = run.references[split]
+            expected, found = first.references[split], run.references[split]
             differing = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
             if differing:
                 raise InputError(
@@ -286,13 +292,10 @@ def _refuse_other_tests(runs: list[Run]) -> None:
 
 def _labels(runs: list[Run]) -> list[str]:
     """Names of experiments; with the seed, and then the folder, where that is not enough to tell runs apart."""
-    labels = [run.experiment for run in runs]
-    for more in (lambda run: f"seed {run.record.get('seed')}", lambda run: str(run.folder)):
-        count = Counter(labels)
-        labels = [
-            f"{run.experiment} ({more(run)})" if count[label] > 1 else label
-            for label, run in zip(labels, runs, strict=True)
-        ]
+    labels = names = [run.experiment for run in runs]
+    for more in ([f"seed {run.record.get('seed')}" for run in runs], [str(run.folder) for run in runs]):
+        longer = [f"{name} ({word})" for name, word in zip(names, more, strict=True)]
+        labels = [b if labels.count(a) > 1 else a for a, b in zip(labels, longer, strict=True)]
     return labels
 
 
@@ -307,18 +310,9 @@ def _notes(runs: list[Run]) -> list[str]:
     for label, run in zip(_labels(runs), runs, strict=True):
         if any(word.split("=")[0].startswith("--debug") for words in run.record["command"] for word in words):
             notes.append(f"{label} was made with --debug: its numbers are those of a few batches")
-    for name, cure, value in (
-        (
-            "machines",
-            "their seconds and memory do not compare",
-            lambda record: [(record.get("machine") or {}).get(key) for key in _MACHINE_KEYS],
-        ),
-        ("kinds of memory", "their peaks do not compare", lambda record: record.get("peak_memory_kind")),
-        ("commits", "the code may differ", lambda record: (record.get("commit"), record.get("dirty"))),
-        ("versions of packages", "see the record of each", lambda record: record.get("versions")),
-    ):
-        if len({repr(value(run.record)) for run in runs}) > 1:
-            notes.append(f"they were made with different {name}: {cure}")
+    for key, warning in _CIRCUMSTANCES.items():
+        if any(run.record.get(key) != runs[0].record.get(key) for run in runs):
+            notes.append(f"they were made with different {warning}")
     return notes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -26,9 +27,7 @@ BATCH_SECONDS = 60.0
 #: Fewest and most timed visits of every cell, a cell being one model at one length.
 ROUNDS = (3, 20)
 #: Seconds of timing that a cell may cost, once it has had the fewest visits.
-SECONDS_A_CELL = 6.0
-#: What is timed, and the name that tables give it.
-KINDS = {"forward": "forward", "training": "forward+backward"}
+SECONDS_A_CELL = 4.0
 
 
 def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
@@ -109,10 +108,14 @@ def forward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
 
 
 def forward_backward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
-    """One pass as in training, the mean of the output standing for the loss; leaves no gradients behind."""
+    """One pass as in training, with the mean of the output for a loss; leaves no gradients behind."""
     model.train()
     model(wavs).mean().backward()
     model.zero_grad(set_to_none=True)
+
+
+#: What is timed, by the name that tables give it.
+STEPS = {"forward": forward, "forward+backward": forward_backward}
 
 
 def measure_times(models, inputs, clock=time.perf_counter, rounds=ROUNDS, seconds_a_cell=SECONDS_A_CELL) -> list:
@@ -137,17 +140,16 @@ def measure_times(models, inputs, clock=time.perf_counter, rounds=ROUNDS, second
     Returns
     -------
     list of list of dict
-        ``result[r][n]["forward"]`` and ``["training"]``: seconds, one number a round.
+        ``result[r][n]["forward"]`` and ``["forward+backward"]``: seconds, one number a round.
 
     Examples
     --------
     >>> model, wavs = torch.nn.Linear(100, 2), torch.rand(1, 100)
     >>> [[cell]] = measure_times([model], [[wavs]], rounds=(3, 3))
     >>> {kind: len(times) for kind, times in cell.items()}
-    {'forward': 3, 'training': 3}
+    {'forward': 3, 'forward+backward': 3}
     """
-    steps = {"forward": forward, "training": forward_backward}
-    times = [[{kind: [] for kind in steps} for _ in row] for row in inputs]
+    times = [[{kind: [] for kind in STEPS} for _ in row] for row in inputs]
     for length in range(len(inputs[0])):
         for row, model in enumerate(models):
             forward_backward(model, inputs[row][length])
@@ -160,7 +162,7 @@ def measure_times(models, inputs, clock=time.perf_counter, rounds=ROUNDS, second
         first = done % len(models)
         for length in range(len(inputs[0])):
             for row in [*range(first, len(models)), *range(first)]:
-                for kind, step in steps.items():
+                for kind, step in STEPS.items():
                     wavs = inputs[row][length]
                     _wait_for(wavs)
                     begun = clock()
@@ -179,7 +181,9 @@ def measure_memory(run_folder: str | Path, seconds: float, rows: int, device: st
         If that process fails, for example for lack of memory.
     """
     command = [sys.executable, "-m", "summarymixing.speed", str(run_folder), str(seconds), str(rows), device]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # glibc keeps freed blocks below this size for later, more or fewer of them from run to run: a fifth of the result.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
         raise InputError(
@@ -205,7 +209,7 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
     -------
     dict
         ``device``, ``threads``, ``rounds``, ``memory_kind`` and ``cells``: one a run and length, with ``run`` (its
-        index), ``seconds``, ``rows``, ``forward`` and ``training`` (each ``median``, ``quartiles``, ``ratio``,
+        index), ``seconds``, ``rows``, ``forward`` and ``forward+backward`` (each ``median``, ``quartiles``, ``ratio``,
         ``all``, in seconds) and ``memory`` (``bytes``, ``ratio``).
 
     Raises
@@ -217,6 +221,8 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
         if not 0 < seconds < math.inf:
             raise InputError(f"--seconds {seconds:g}: an input lasts longer than 0 s")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
     loaded = [load_model(folder) for folder in run_folders]
     rows = [rows_of(seconds, lengths) for seconds in lengths]
     # Memory first: a length that does not fit ends only the process that tried it.
@@ -228,44 +234,17 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
     for length, seconds in enumerate(lengths):
         for run in range(len(models)):
             cell = {"run": run, "seconds": seconds, "rows": rows[length]}
-            for kind in KINDS:
+            for kind in STEPS:
                 cell[kind] = _summary(times[run][length][kind], times[0][length][kind])
             used, first = memory[run][length], memory[0][length]
             cells.append({**cell, "memory": {"bytes": used, "ratio": used / first if first else None}})
     return {
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "CPU",
+        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
         "rounds": len(times[0][0]["forward"]),
-        "memory_kind": CUDA_MEMORY if device.startswith("cuda") else PROCESS_MEMORY,
+        "memory_kind": CUDA_MEMORY if device == "cuda" else PROCESS_MEMORY,
         "cells": cells,
     }
-
-
-def table_rows(speed: dict, labels: list[str]) -> list[list[str]]:
-    """Lay out a result of `measure` as rows of text, the header first."""
-    rows = [["input", "run"]]
-    for name in KINDS.values():
-        rows[0] += [f"{name} (s) [quartiles]", "/ first"]
-    rows[0] += ["peak memory (GB)", "/ first"]
-    for cell in speed["cells"]:
-        row = [f"{cell['rows']} x {cell['seconds']:g} s", labels[cell["run"]]]
-        for kind in KINDS:
-            low, high = cell[kind]["quartiles"]
-            row += [f"{cell[kind]['median']:.3f} [{low:.3f}, {high:.3f}]", f"{cell[kind]['ratio']:.2f}"]
-        ratio = cell["memory"]["ratio"]
-        rows.append([*row, f"{cell['memory']['bytes'] / 1e9:.2f}", "-" if ratio is None else f"{ratio:.2f}"])
-    return rows
-
-
-def describe(speed: dict) -> str:
-    """Say in one line what the numbers of `table_rows` are."""
-    totals = sorted({cell["rows"] * cell["seconds"] for cell in speed["cells"]})
-    audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
-    return (
-        f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {speed['device']}, "
-        f"{speed['threads']} CPU thread(s); medians of {speed['rounds']} rounds in which the runs take turns. Memory: "
-        f"growth of the {speed['memory_kind']} in forward+backward, in a fresh process, after the model is loaded."
-    )
 
 
 def _summary(times: list[float], first: list[float]) -> dict:
@@ -292,7 +271,7 @@ def _resident_peak() -> int:
 def _memory_main(run_folder: str, seconds: str, rows: str, device: str) -> None:
     model, sample_rate = load_model(run_folder)
     model = model.to(device)
-    cuda = device.startswith("cuda")
+    cuda = device == "cuda"
     if not cuda:
         with contextlib.suppress(OSError):  # Linux: forget the peak of the imports
             Path("/proc/self/clear_refs").write_text("5")

@@ -92,3 +92,19 @@ class Mixer(nn.Module):
         Only the last chunk of a stream may be shorter than the chunk size.
         """
         raise ValueError(f"{type(self).__name__} cannot stream: decode offline, or choose another mixer.")
+
+
+def check_heads(d_model, nhead):
+    """Refuse a number of heads that does not cut the features in equal parts.
+
+    Raises
+    ------
+    ValueError
+        If ``nhead`` is no positive divisor of ``d_model``.
+
+    Example
+    -------
+    >>> check_heads(64, 4)
+    """
+    if nhead < 1 or d_model % nhead:
+        raise ValueError(f"nhead={nhead} must divide d_model={d_model}.")

@@ -2,7 +2,7 @@
 
 from speechbrain.nnet.hypermixing import HyperMixing as SpeechBrainHyperMixing
 
-from summarymixing.mixers.base import Mixer
+from summarymixing.mixers.base import Mixer, check_heads
 from summarymixing.positions import SinusoidalPositions
 
 
@@ -27,6 +27,7 @@ class HyperMixing(Mixer):
 
     def __init__(self, d_model, nhead=8, hypernet_size=None):
         super().__init__(d_model)
+        check_heads(d_model, nhead)
         size = 4 * d_model if hypernet_size is None else hypernet_size
         # max_length only sizes the table that is replaced below.
         self.mixing = SpeechBrainHyperMixing(d_model, size, num_heads=nhead, fix_tm_hidden_size=False, max_length=1)

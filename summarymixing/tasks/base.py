@@ -6,6 +6,7 @@ from functools import partial
 import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.train_logger import TensorboardLogger
 
 from summarymixing.errors import InputError
 from summarymixing.run_record import count_parameters
@@ -24,7 +25,7 @@ class Task(sb.Brain):
     ---------
     experiment : summarymixing.experiment.Experiment
         With ``model``, ``modules``, ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
-        ``warmup_fraction``, ``lr``, ``avg_checkpoints`` and ``seed`` in its YAML file.
+        ``tensorboard``, ``warmup_fraction``, ``lr``, ``avg_checkpoints`` and ``seed`` in its YAML file.
     record : summarymixing.run_record.RunRecord
         Receives what the run measures.
     """
@@ -43,6 +44,9 @@ class Task(sb.Brain):
         self.epoch = None
         self.train_batches = None
         self.train_stats = {}
+        self.loggers = [self.hparams.train_logger]
+        if self.hparams.tensorboard:
+            self.loggers.append(TensorboardLogger(self.run_folder / "tensorboard"))
         record.set("parameters", count_parameters(hparams["modules"]))
 
     def train(self, train_set, valid_set, batch_sampler, valid_loader):
@@ -99,9 +103,8 @@ class Task(sb.Brain):
         elif stage == sb.Stage.VALID:
             valid = {"valid_loss": stage_loss, **self.valid_metrics()}
             lr = self.optimizer.param_groups[0]["lr"]
-            self.hparams.train_logger.log_stats(
-                stats_meta={"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid
-            )
+            for logger in self.loggers:
+                logger.log_stats({"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid)
             self.record.epoch(epoch, **self.train_stats, **valid)
             self.checkpointer.save_and_keep_only(
                 meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints

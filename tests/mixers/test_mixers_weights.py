@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from summarymixing import mixers
 from summarymixing.lobes.conformer import ConformerEncoder
@@ -69,6 +70,19 @@ def test_combiner_is_one_dense_layer(factory, columns):
     assert shapes["combiner.weight"] == (16, columns)
     assert shapes["combiner.bias"] == (16,)
     assert [name for name in shapes if name.startswith("combiner")] == ["combiner.weight", "combiner.bias"]
+
+
+def test_projections_end_with_the_activation():
+    """The reference walks through the layers as they are, so what they are needs a test of its own."""
+    mixer = mixers.SummaryMixing(16, local_proj_hid_dim=[24, 8], summary_hid_dim=[], activation=nn.SiLU)
+    assert [type(layer) for layer in mixer.local_proj] == [HeadLinear, nn.SiLU] * 3
+    assert [type(layer) for layer in mixer.summary_proj] == [HeadLinear, nn.SiLU]
+    assert [type(layer) for layer in mixers.SummaryMixingFast(16).fused_proj] == [HeadLinear, nn.GELU]
+    assert isinstance(mixer.activation, nn.SiLU)
+    default = mixers.SummaryMixing(16)
+    for projection in (default.local_proj, default.summary_proj):
+        assert [type(layer) for layer in projection] == [HeadLinear, nn.GELU] * 2
+        assert [layer.weight.shape for layer in projection[::2]] == [(1, 16, 16)] * 2
 
 
 PROJECTIONS = [f"{name}.{layer}.{part}" for name in ("local_proj", "summary_proj") for layer in (0, 2) for part in "wb"]

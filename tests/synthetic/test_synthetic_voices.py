@@ -136,7 +136,7 @@ def test_no_two_words_sound_alike():
 
     assert library.espeak_SetVoiceByName(b"en-us") == 0
     assert sound("night") == sound("knight")
-    for accent in ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029"):
+    for accent in ("en-us", "en", "en-gb-x-rp"):
         assert library.espeak_SetVoiceByName(accent.encode()) == 0
         words = {}
         for word in grammar.vocabulary():

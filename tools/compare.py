@@ -1,0 +1,273 @@
+"""Compare finished runs: error rates with bootstrap intervals, cost, and speed at several input lengths."""
+
+import argparse
+import json
+import shlex
+import sys
+import textwrap
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from summarymixing import speed
+from summarymixing.comparison import compare, read_run
+from summarymixing.errors import InputError, command_line
+from summarymixing.files import atomic_open
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; their black is left to text.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442"]
+MARKERS = "osD^vPX"
+
+
+def terminal_table(rows):
+    """Lay out rows of text, the header first, for a terminal: long headings stand on several lines."""
+    columns = list(zip(*rows, strict=True))
+    heads = [textwrap.wrap(head, max(10, *map(len, cells))) for head, *cells in columns]
+    depth = max(map(len, heads))
+    heads = [[""] * (depth - len(head)) + head for head in heads]
+    widths = [max(map(len, [*head, *cells])) for head, (_, *cells) in zip(heads, columns, strict=True)]
+    lines = [*zip(*heads, strict=True), ["-" * width for width in widths], *rows[1:]]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def pipe_table(rows):
+    """Lay out rows of text, the header first, as a Markdown table."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def number(value, digits, scale=1):
+    """Format a number, or a dash where there is none."""
+    return "-" if value is None else f"{value / scale:.{digits}f}"
+
+
+def quality_rows(comparison):
+    """Lay out a comparison as rows of text, one a run, the header first."""
+    percent = f"{100 * comparison['bootstrap']['confidence']:g} %"
+    splits = list(comparison["runs"][0]["splits"])
+    header = ["experiment", "parameters (M)"]
+    for split in splits:
+        header += [f"{split} WER (%)", f"{split} CER (%)", f"{split} WER - first [{percent}]"]
+    rows = [[*header, "s/epoch", "peak memory (GB)", "real-time factor"]]
+    for place, run in enumerate(comparison["runs"]):
+        row = [run["label"], number(run["parameters"], 2, 1e6)]
+        for split in splits:
+            result = run["splits"][split]
+            low, high = result["difference_interval"]
+            row += [number(result["wer"], 2), number(result["cer"], 2)]
+            row.append(f"{result['difference']:+.2f} [{low:+.2f}, {high:+.2f}]" if place else "first")
+        row += [number(run["seconds_per_epoch"], 1), number(run["peak_memory_bytes"], 2, 1e9)]
+        rows.append([*row, number(run["real_time_factor"], 4)])
+    return rows
+
+
+def speed_rows(measured, labels):
+    """Lay out measurements as rows of text, one a run and input length, the header first."""
+    rows = [["input", "run"]]
+    for name in speed.STEPS:
+        rows[0] += [f"{name} (s) [quartiles]", "/ first"]
+    rows[0] += ["peak memory (GB)", "/ first"]
+    for cell in measured["cells"]:
+        row = [f"{cell['rows']} x {cell['seconds']:g} s", labels[cell["run"]]]
+        for kind in speed.STEPS:
+            low, high = cell[kind]["quartiles"]
+            row += [f"{cell[kind]['median']:.3f} [{low:.3f}, {high:.3f}]", f"{cell[kind]['ratio']:.2f}"]
+        ratio = cell["memory"]["ratio"]
+        rows.append([*row, f"{cell['memory']['bytes'] / 1e9:.2f}", "-" if ratio is None else f"{ratio:.2f}"])
+    return rows
+
+
+def describe(measured):
+    """Say in one line what the numbers of `speed_rows` are."""
+    totals = sorted({cell["rows"] * cell["seconds"] for cell in measured["cells"]})
+    audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
+    return (
+        f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads: "
+        f"{measured['threads']}; medians of {measured['rounds']} rounds in which the runs take turns. Peak memory: growth "
+        f"of the {measured['memory_kind']} in one forward+backward, in a fresh process, after the model is loaded."
+    )
+
+
+def title(comparison):
+    """Return what is compared, and on what."""
+    kind = " on synthetic speech (the built-in corpus)" if comparison["synthetic"] else ""
+    runs = "run" if len(comparison["runs"]) == 1 else "runs"
+    return f"Comparison of {len(comparison['runs'])} {runs}{kind}"
+
+
+def report(comparison, measured, table):
+    """Write the tables and what must be known to read them, as Markdown.
+
+    Parameters
+    ----------
+    comparison : dict
+        From `summarymixing.comparison.compare`.
+    measured : dict or None
+        From `summarymixing.speed.measure`.
+    table : callable
+        `pipe_table` or `terminal_table`.
+
+    Returns
+    -------
+    str
+    """
+    bootstrap = comparison["bootstrap"]
+    kinds = sorted({run["peak_memory_kind"] for run in comparison["runs"] if run["peak_memory_kind"]})
+    sizes = ", ".join(
+        f"{split}: {result['utterances']} utterances, {result['words']} words"
+        for split, result in comparison["runs"][0]["splits"].items()
+    )
+    parts = [f"# {title(comparison)}", table(quality_rows(comparison))]
+    parts += comparison["notes"]
+    parts.append(
+        f"{sizes}. Intervals: paired bootstrap over utterances, {bootstrap['resamples']} resamples, seed "
+        f"{bootstrap['seed']}. s/epoch: median of the epochs, training only. Peak memory: {' or '.join(kinds) or '-'}. "
+        "Real-time factor: seconds of batched greedy decoding for a second of audio."
+    )
+    if measured:
+        labels = [run["label"] for run in comparison["runs"]]
+        parts += ["## Speed and memory against input length", table(speed_rows(measured, labels))]
+        parts.append(describe(measured))
+    return "\n\n".join(parts) + "\n"
+
+
+def provenance(comparison):
+    """Write where the numbers come from, as Markdown."""
+    lines = ["## Where these numbers come from", "", f"- command: `{shlex.join(comparison['command'])}`"]
+    lines += _origin(comparison)
+    for run in comparison["runs"]:
+        lines += ["", f"### {run['label']}", "", f"- run folder: `{run['folder']}`, seed {run['seed']}"]
+        lines += [f"- command: `{shlex.join(['python', *words])}`" for words in run["command"]]
+        lines += _origin(run)
+    return "\n".join(lines) + "\n"
+
+
+def _origin(record):
+    dirty = " with uncommitted changes" if record["dirty"] else ""
+    lines = [f"- commit: {record['commit']}{dirty}"]
+    for key in ("machine", "versions"):
+        lines.append(f"- {key}: " + ", ".join(f"{name} {value}" for name, value in (record[key] or {}).items()))
+    return lines
+
+
+def draw(comparison, measured):
+    """Plot error rates with their intervals, and beside them time and memory against input length.
+
+    Parameters
+    ----------
+    comparison : dict
+        From `summarymixing.comparison.compare`.
+    measured : dict or None
+        From `summarymixing.speed.measure`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(15 if measured else 7, 5.5), layout="constrained", dpi=120)
+    axes = figure.subplots(1, 3 if measured else 1, squeeze=False)[0]
+    draw_error_rates(axes[0], comparison)
+    if measured:
+        draw_lengths(axes[1], axes[2], measured)
+    figure.suptitle(title(comparison), fontsize=14)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=11, frameon=False)
+    return figure
+
+
+def draw_error_rates(axes, comparison):
+    """Plot the word error rate of each run on each test set."""
+    runs, splits = comparison["runs"], list(comparison["runs"][0]["splits"])
+    angle = 0 if len(runs) < 4 else 90  # the numbers of many runs do not fit side by side
+    for place, run in enumerate(runs):
+        shift = 0.6 * ((place + 0.5) / len(runs) - 0.5)
+        where = [position + shift for position in range(len(splits))]
+        results = [run["splits"][split] for split in splits]
+        rates = [result["wer"] for result in results]
+        bounds = list(zip(*(result["wer_interval"] for result in results), strict=True))
+        # An interval from resampling need not hold the rate itself, and a bar cannot be shorter than nothing.
+        below = [max(0, rate - low) for rate, low in zip(rates, bounds[0], strict=True)]
+        above = [max(0, high - rate) for rate, high in zip(rates, bounds[1], strict=True)]
+        axes.errorbar(where, rates, [below, above], linestyle="none", capsize=5, label=run["label"], **_style(place))
+        for x, rate, high in zip(where, rates, bounds[1], strict=True):
+            top = max(rate, high)
+            axes.annotate(f"{rate:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
+    axes.set_xticks(range(len(splits)), splits, fontsize=11)
+    axes.set_xlim(-0.6, len(splits) - 0.4)
+    axes.margins(y=0.15)
+    axes.set_ylabel("word error rate (%)", fontsize=11)
+    axes.set_title(f"Error rates, {100 * comparison['bootstrap']['confidence']:g} % bootstrap intervals", fontsize=12)
+    axes.grid(axis="y", alpha=0.3)
+
+
+def draw_lengths(times, memory, measured):
+    """Plot what `summarymixing.speed.measure` measured against the length of the input."""
+    for place in sorted({cell["run"] for cell in measured["cells"]}):
+        cells = sorted((c for c in measured["cells"] if c["run"] == place), key=lambda c: c["seconds"])
+        seconds = [cell["seconds"] for cell in cells]
+        for kind, line in (("forward+backward", "-"), ("forward", "--")):
+            medians = [cell[kind]["median"] for cell in cells]
+            low, high = zip(*(cell[kind]["quartiles"] for cell in cells), strict=True)
+            times.plot(seconds, medians, linestyle=line, **_style(place))
+            times.fill_between(seconds, low, high, color=_style(place)["color"], alpha=0.2, linewidth=0)
+        memory.plot(seconds, [cell["memory"]["bytes"] / 1e9 for cell in cells], **_style(place))
+    times.set_title(f"Time of a batch ({measured['device']}, CPU threads: {measured['threads']})", fontsize=12)
+    times.set_ylabel("seconds: forward+backward (solid), forward (dashed)", fontsize=11)
+    memory.set_title("Memory of forward+backward", fontsize=12)
+    memory.set_ylabel("GB above the loaded model", fontsize=11)
+    rows = {cell["seconds"]: cell["rows"] for cell in measured["cells"]}
+    for axes in (times, memory):
+        axes.set_xlabel("batch: inputs x seconds of each", fontsize=11)
+        axes.set_xticks(list(rows), [f"{rows[seconds]} x {seconds:g}" for seconds in rows], fontsize=11)
+        axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
+        axes.grid(alpha=0.3)
+
+
+def _style(place):
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    return {"color": colour, "marker": marker, "markersize": 7, "linewidth": 2}
+
+
+def write(folder, comparison, measured):
+    """Write ``comparison.md``, ``comparison.json`` and ``comparison.png`` into a folder."""
+    with atomic_open(folder / "comparison.json") as file:
+        json.dump({**comparison, "speed": measured}, file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+    with atomic_open(folder / "comparison.md") as file:
+        file.write(report(comparison, measured, pipe_table) + f"\n![{title(comparison)}](comparison.png)\n\n")
+        file.write(provenance(comparison))
+    with atomic_open(folder / "comparison.png", "wb") as file:
+        draw(comparison, measured).savefig(file, format="png")
+
+
+@command_line
+def main(argv=None):
+    """Parse the command line, compare, print the tables and write them to a folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder; differences are to the first")
+    parser.add_argument("--output", type=Path, default=Path("results/compare"), help="folder of the report")
+    parser.add_argument("--no-speed", action="store_true", help="leave speed and memory unmeasured")
+    parser.add_argument("--seconds", type=float, nargs="+", default=speed.LENGTHS, help="input lengths for speed")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="for speed; None is CUDA where there is one")
+    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    comparison = compare([read_run(run) for run in arguments.runs], ["python", "tools/compare.py", *map(str, words)])
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)  # now, not after a minute of measuring
+    except OSError as error:
+        raise InputError(f"--output {arguments.output}: cannot be made a folder ({error.strerror})") from None
+    measured = None
+    if not arguments.no_speed:
+        print("measuring speed and memory, about a minute; --no-speed leaves them out", file=sys.stderr)
+        measured = speed.measure(arguments.runs, arguments.seconds, arguments.device)
+    print(report(comparison, measured, terminal_table))
+    write(arguments.output, comparison, measured)
+    print(f"written: {arguments.output}/comparison.md, comparison.json, comparison.png")
+
+
+if __name__ == "__main__":
+    main()
