@@ -28,10 +28,8 @@ def main():
     manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
     run_on_main(librispeech.prepare, args=[data_folder, folder / "manifests", splits, hparams["max_bad_fraction"]])
 
-    train_tokenizer(
-        manifests[train_split], folder / "tokenizer.model", hparams["vocab_size"], hparams["tokenizer_type"]
-    )
-    tokenizer = load_tokenizer(folder / "tokenizer.model", into=hparams["tokenizer"])
+    train_tokenizer(manifests[train_split], folder / "tokenizer.ckpt", hparams["vocab_size"], hparams["tokenizer_type"])
+    tokenizer = load_tokenizer(folder / "tokenizer.ckpt", into=hparams["tokenizer"])
     data = {split: asr_dataset(manifests[split], tokenizer, hparams["sample_rate"]) for split in splits}
     train_set, left_out = without_short_utterances(data[train_split], hparams["model"].frame_counts, tokenizer)
     record.set("utterances_left_out", left_out)

@@ -39,7 +39,7 @@ class Transcriber:
     def __init__(self, run_folder, device="cpu"):
         folder = Path(run_folder)
         yaml_file = folder / "hyperparams.yaml"
-        for file in (yaml_file, folder / FINAL_MODEL, folder / "tokenizer.model"):
+        for file in (yaml_file, folder / FINAL_MODEL, folder / "tokenizer.ckpt"):
             if not file.is_file():
                 raise InputError(f"{file}: missing, so {folder} holds no finished run; train it to its end first")
         with open(yaml_file, encoding="utf-8") as file:
@@ -54,7 +54,7 @@ class Transcriber:
             raise InputError(
                 f"{folder / FINAL_MODEL}: does not fit the model of {yaml_file}; the two are not of the same run"
             ) from error
-        self.tokenizer = load_tokenizer(folder / "tokenizer.model")
+        self.tokenizer = load_tokenizer(folder / "tokenizer.ckpt")
         self.blank_index = hparams["blank_index"]
         self.sample_rate = hparams["sample_rate"]
 

@@ -87,8 +87,8 @@ def describe(measured):
     audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
     return (
         f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads: "
-        f"{measured['threads']}; medians of {measured['rounds']} rounds in which the runs take turns. Peak memory: growth "
-        f"of the {measured['memory_kind']} in one forward+backward, in a fresh process, after the model is loaded."
+        f"{measured['threads']}; medians of {measured['rounds']} rounds in which the runs take turns. Peak memory: "
+        f"growth of the {measured['memory_kind']} in one forward+backward, in a fresh process, after the model is loaded."
     )
 
 

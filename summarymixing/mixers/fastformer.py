@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from summarymixing.mixers.attention import safe_padding_mask
-from summarymixing.mixers.base import Mixer
+from summarymixing.mixers.base import Mixer, check_heads
 
 
 class Fastformer(Mixer):
@@ -35,8 +35,7 @@ class Fastformer(Mixer):
 
     def __init__(self, d_model, nhead=8, dropout=0.0):
         super().__init__(d_model)
-        if nhead < 1 or d_model % nhead:
-            raise ValueError(f"nhead={nhead} must divide d_model={d_model}.")
+        check_heads(d_model, nhead)
         self.nhead = nhead
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.query_score = nn.Linear(d_model, nhead)

@@ -12,7 +12,7 @@ from summarymixing.errors import InputError
 from summarymixing.run_record import count_parameters
 
 #: Where a finished run keeps the averaged weights that it was tested with.
-FINAL_MODEL = "model.pt"
+FINAL_MODEL = "model.ckpt"
 
 
 class Task(sb.Brain):

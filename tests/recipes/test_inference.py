@@ -9,6 +9,7 @@ import numpy
 import pytest
 import soundfile
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.ASR import EncoderASR
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
@@ -23,12 +24,16 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def talkative_run(finished_run, tmp_path_factory):
-    """The finished run with a random output layer: a few seconds of training only teach it to keep silent."""
+    """The finished run with untrained weights: a few seconds of training only teach it to keep silent."""
     folder = tmp_path_factory.mktemp("talkative") / "run"
     shutil.copytree(finished_run, folder)
-    state = torch.load(folder / "model.pt")
-    state["output.weight"] = torch.randn(state["output.weight"].shape, generator=torch.Generator().manual_seed(0))
-    torch.save(state, folder / "model.pt")
+    with open(folder / "hyperparams.yaml") as file:
+        model = load_hyperpyyaml(file, {"output_folder": str(folder)})["model"]
+    state = model.state_dict()
+    trained = torch.load(folder / "model.ckpt")
+    state.update({key: value for key, value in trained.items() if "normalize" in key})
+    state["output.weight"] *= 10
+    torch.save(state, folder / "model.ckpt")
     return folder
 
 
@@ -97,11 +102,11 @@ def test_it_says_what_is_wrong(transcriber, finished_run, tmp_path):
     unfinished = tmp_path / "run"
     unfinished.mkdir()
     shutil.copy(finished_run / "hyperparams.yaml", unfinished)
-    with pytest.raises(InputError, match="model.pt: missing.*no finished run"):
+    with pytest.raises(InputError, match="model.ckpt: missing.*no finished run"):
         Transcriber(unfinished)
     shutil.copytree(finished_run, tmp_path / "other")
-    torch.save({"output.bias": torch.zeros(1)}, tmp_path / "other" / "model.pt")
-    with pytest.raises(InputError, match="model.pt: does not fit"):
+    torch.save({"output.bias": torch.zeros(1)}, tmp_path / "other" / "model.ckpt")
+    with pytest.raises(InputError, match="model.ckpt: does not fit"):
         Transcriber(tmp_path / "other")
 
 

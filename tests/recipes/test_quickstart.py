@@ -25,7 +25,7 @@ def record(folder):
 
 def test_a_run_leaves_everything_that_is_promised(finished_run):
     names = {path.name for path in finished_run.iterdir()}
-    promised = {"hyperparams.yaml", "run.json", "train_log.txt", "save", "tokenizer.model", "model.pt"}
+    promised = {"hyperparams.yaml", "run.json", "train_log.txt", "save", "tokenizer.ckpt", "model.ckpt"}
     assert promised | {"wer_test-clean.txt", "transcripts_test-other.csv"} <= names
     run = record(finished_run)
     assert run["finished"] and run["seed"] == 1234 and len(run["epochs"]) == 2
@@ -109,6 +109,7 @@ def test_bad_settings_are_one_line_each(tmp_path):
     variant.write_text(f"base: {ROOT}/hparams/conformer.yaml\nmixxer: !name:summarymixing.mixers.Identity\n")
     line = failure(variant, *out)
     assert "mixxer" in line and "mixer" in line
+    out = ["--output_folder", tmp_path / "another"]
     variant.write_text(
         f"base: {ROOT}/hparams/conformer.yaml\nmixer: !name:summarymixing.mixers.SummaryMixing\n  nheads: 4\n"
     )
@@ -136,4 +137,4 @@ def test_bad_recordings_are_counted_and_the_rest_trains(corpus, train, tmp_path)
     for file in files[:3]:
         assert file.stem in report
     assert files[3].stem in (folder / "manifests" / "train-clean-100.csv").read_text()
-    assert os.path.getsize(folder / "model.pt")
+    assert os.path.getsize(folder / "model.ckpt")

@@ -1,0 +1,340 @@
+"""Tests of summarymixing/comparison.py, on run folders written by the tests themselves."""
+
+import json
+import random
+
+import jiwer
+import numpy as np
+import pytest
+
+from summarymixing.comparison import compare, interval, read_run, resampled_wer, word_errors
+from summarymixing.errors import InputError
+from summarymixing.tasks.scoring import score, write_scored
+
+YAML = """
+experiment: {name}
+seed: 1
+output_folder: {folder}
+data_folder:{data}
+sample_rate: 16000
+nhead: 4
+width: {width}
+mixer: !name:torch.nn.{mixer} [!ref <nhead>]
+model: !new:torch.nn.Linear [!ref <width>, !ref <width>]
+"""
+WORDS = "A BIG CAT SAT ON THE MAT AND ATE ITS FISH".split()
+
+
+def transcripts(count, wrong, seed=0):
+    """`count` utterances of 5 words, in the first `wrong` of which the last word is missed."""
+    generator = random.Random(seed)
+    rows = []
+    for number in range(count):
+        reference = generator.choices(WORDS, k=5)
+        hypothesis = reference[:-1] if number < wrong else reference
+        rows.append(
+            {
+                "ID": f"u{number:03}",
+                "duration": 2.0,
+                "reference": " ".join(reference),
+                "hypothesis": " ".join(hypothesis),
+            }
+        )
+    return rows
+
+
+def make_run(folder, name="one", wrong=3, count=20, splits=("easy", "hard"), data="", width=1, mixer="ReLU", **record):
+    """Write a run folder such as train.py leaves, and return it."""
+    folder.mkdir(parents=True)
+    (folder / "hyperparams.yaml").write_text(
+        YAML.format(name=name, folder=folder, data=data, width=width, mixer=mixer), encoding="utf-8"
+    )
+    metrics = {}
+    for split in splits:
+        rows = transcripts(count, wrong, seed=len(split))
+        write_scored(folder, split, rows)
+        metrics[split] = {**score(rows), "rtf": 0.02, "audio_seconds": 2.0 * count}
+    data = {
+        "command": [["train.py", f"{name}.yaml"]],
+        "parameters": {"total": 2_500_000},
+        "epochs": [{"epoch": number, "seconds": 10.0 * number} for number in (1, 2, 4)],
+        "metrics": metrics,
+        "finished": "2026-01-01T00:00:00+00:00",
+        "seed": 1,
+        "commit": "abc",
+        "dirty": False,
+        "versions": {"torch": "2"},
+        "machine": {"cpu": "some CPU"},
+        "peak_memory_bytes": 1_500_000_000,
+        "peak_memory_kind": "resident memory of the process",
+        **record,
+    }
+    (folder / "run.json").write_text(json.dumps(data), encoding="utf-8")
+    return folder
+
+
+def edit(folder, **changes):
+    path = folder / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def compared(*folders):
+    return compare([read_run(folder) for folder in folders], ["compare"])
+
+
+# Errors of utterances
+
+
+def test_error_counts_add_up_to_jiwers_corpus_error_rate():
+    generator = random.Random(1)
+    references = [" ".join(generator.choices(WORDS, k=generator.randint(1, 9))) for _ in range(200)]
+    hypotheses = [" ".join(generator.choices(WORDS, k=generator.randint(0, 9))) for _ in range(200)]
+    errors = word_errors(references, hypotheses)
+    words = sum(len(reference.split()) for reference in references)
+    assert errors.sum() / words == pytest.approx(jiwer.wer(references, hypotheses), abs=1e-12)
+    for reference, hypothesis, count in zip(references, hypotheses, errors, strict=True):
+        assert count == round(jiwer.wer(reference, hypothesis) * len(reference.split()))
+
+
+def test_error_counts_by_hand():
+    references = ["A B C", "A B C", "A B C", "A B C", "A"]
+    assert word_errors(references, ["A B C", "A X C", "A C", "", "A B C"]).tolist() == [0, 1, 1, 3, 2]
+
+
+# Bootstrap
+
+
+def test_resampling_two_utterances_by_hand():
+    # Utterances of 1 and 3 words with 1 and 0 errors: drawn (0, 0), (0, 1) or (1, 0), (1, 1) with odds 1 : 2 : 1.
+    rates = resampled_wer([[1, 0]], [1, 3], resamples=20_000)[:, 0]
+    found, counts = np.unique(rates, return_counts=True)
+    assert found.tolist() == [0, 25, 100]
+    np.testing.assert_allclose(counts / rates.size, [0.25, 0.5, 0.25], atol=0.02)
+
+
+def slow_bootstrap(errors, other, words, resamples, draw):
+    """Differences of word error rates, in plain Python."""
+    differences = []
+    for _ in range(resamples):
+        chosen = [draw() for _ in words]
+        total = sum(words[index] for index in chosen)
+        rate = 100 * sum(errors[index] for index in chosen) / total
+        differences.append(100 * sum(other[index] for index in chosen) / total - rate)
+    return sorted(differences)
+
+
+@pytest.fixture
+def counts():
+    generator = random.Random(7)
+    words = [generator.randint(1, 30) for _ in range(40)]
+    return [[generator.randint(0, count) for count in words] for _ in range(2)], words
+
+
+def test_same_draws_as_a_slow_bootstrap(counts):
+    (errors, other), words = counts
+    resamples, generator = 300, np.random.default_rng(5)
+    drawn = iter(generator.integers(len(words), size=resamples * len(words)).tolist())
+    expected = slow_bootstrap(errors, other, words, resamples, lambda: next(drawn))
+    rates = resampled_wer([errors, other], words, resamples, seed=5)
+    np.testing.assert_allclose(sorted(rates[:, 1] - rates[:, 0]), expected, atol=1e-10)
+
+
+def test_same_interval_as_a_slow_bootstrap_with_other_draws(counts):
+    (errors, other), words = counts
+    resamples, generator = 4000, random.Random(3)
+    expected = slow_bootstrap(errors, other, words, resamples, lambda: generator.randrange(len(words)))
+    low, high = expected[resamples // 40], expected[-resamples // 40]
+    rates = resampled_wer([errors, other], words)
+    found = interval(rates[:, 1] - rates[:, 0])
+    np.testing.assert_allclose(found, [low, high], atol=0.06 * (high - low))
+
+
+def test_a_large_test_set_is_resampled_in_parts_without_a_seam():
+    words = np.arange(1, 1_200_001)  # more than one part holds: one resample a part
+    errors = words // 2
+    rates = resampled_wer([errors], words, resamples=3, seed=2)
+    generator = np.random.default_rng(2)
+    for rate in rates[:, 0]:
+        chosen = generator.integers(words.size, size=words.size)
+        assert rate == 100 * errors[chosen].sum() / words[chosen].sum()
+
+
+def test_the_seed_fixes_the_interval(counts):
+    errors, words = counts
+    assert (resampled_wer(errors, words) == resampled_wer(errors, words)).all()
+    assert (resampled_wer(errors, words) != resampled_wer(errors, words, seed=9)).any()
+
+
+# Comparing run folders
+
+
+def test_identical_runs_differ_by_exactly_nothing(tmp_path):
+    runs = compared(make_run(tmp_path / "a"), make_run(tmp_path / "b", "two"))["runs"]
+    for split in ("easy", "hard"):
+        assert runs[1]["splits"][split]["difference"] == 0
+        assert runs[1]["splits"][split]["difference_interval"] == [0, 0]
+
+
+def test_a_known_difference_is_found_and_a_chance_one_is_not(tmp_path):
+    first = make_run(tmp_path / "a", wrong=2, count=100)
+    chance, worse = make_run(tmp_path / "b", wrong=3, count=100), make_run(tmp_path / "c", wrong=40, count=100)
+    _, chance, worse = (run["splits"]["easy"] for run in compared(first, chance, worse)["runs"])
+    assert chance["difference"] == pytest.approx(0.2)  # one of 500 words
+    assert chance["difference_interval"][0] == 0  # many resamples miss the one utterance
+    assert worse["difference"] == pytest.approx(7.6)
+    low, high = worse["difference_interval"]
+    assert 0 < low < 7.6 < high < 10
+
+
+def test_what_is_compared(tmp_path):
+    comparison = compared(make_run(tmp_path / "a"), make_run(tmp_path / "b", "two", wrong=5))
+    first, second = comparison["runs"]
+    assert [run["label"] for run in comparison["runs"]] == ["one", "two"]
+    assert first["seconds_per_epoch"] == 20
+    assert first["real_time_factor"] == pytest.approx(0.02)
+    assert first["parameters"] == 2_500_000
+    assert first["splits"]["easy"]["wer"] == pytest.approx(3.0)
+    low, high = first["splits"]["easy"]["wer_interval"]
+    assert low < 3.0 < high
+    assert second["folder"].endswith("/b")
+    assert comparison["command"] == ["compare"]
+    assert comparison["notes"] == []
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+
+
+def test_missing_costs_are_none_and_reading_changes_nothing(tmp_path):
+    folder = make_run(tmp_path / "a", epochs=[], peak_memory_bytes=None, parameters={})
+    metrics = json.loads((folder / "run.json").read_text())["metrics"]
+    del metrics["easy"]["rtf"]
+    edit(folder, metrics=metrics)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    (run,) = compared(folder)["runs"]
+    assert run["seconds_per_epoch"] is run["peak_memory_bytes"] is run["parameters"] is run["real_time_factor"] is None
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_labels_tell_runs_apart(tmp_path):
+    folders = [make_run(tmp_path / "a"), make_run(tmp_path / "b", seed=2), make_run(tmp_path / "c", "two")]
+    labels = [run["label"] for run in compared(*folders)["runs"]]
+    assert labels == ["one (seed 1)", "one (seed 2)", "two"]
+    edit(folders[1], seed=1)
+    labels = [run["label"] for run in compared(*folders)["runs"]]
+    assert labels == [f"one ({folders[0]})", f"one ({folders[1]})", "two"]
+
+
+def test_synthetic_only_without_a_data_folder(tmp_path):
+    assert compared(make_run(tmp_path / "a"))["synthetic"]
+    assert compared(make_run(tmp_path / "b", data=" null"))["synthetic"]
+    assert not compared(make_run(tmp_path / "c", data=" /data/LibriSpeech"))["synthetic"]
+
+
+def test_settings_besides_the_mixer(tmp_path):
+    first = make_run(tmp_path / "a")
+    assert compared(first, make_run(tmp_path / "b", "two", mixer="GELU"))["notes"] == []
+    wide = make_run(tmp_path / "c", "two", width=2, mixer="GELU", data=" /data")
+    assert compared(first, wide)["notes"] == ["besides the mixer they differ in: data_folder, width"]
+
+
+def test_a_key_that_only_the_mixer_uses_belongs_to_the_mixer(tmp_path):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    path = second / "hyperparams.yaml"
+    path.write_text(path.read_text().replace("nhead: 4", "nhead: 8"))
+    assert compared(first, second)["notes"] == []
+    path.write_text(path.read_text().replace("!ref <width>]", "!ref <nhead>]"))
+    assert compared(first, second)["notes"] == ["besides the mixer they differ in: nhead, model"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"machine": {"cpu": "another"}}, "different machines"),
+        ({"peak_memory_kind": "CUDA memory allocated"}, "different kinds of memory"),
+        ({"commit": "def"}, "different commits"),
+        ({"versions": {"torch": "3"}}, "different versions"),
+        ({"command": [["train.py", "one.yaml", "--debug"]]}, "b) was made with --debug"),
+    ],
+)
+def test_circumstances_that_spoil_a_comparison_are_named(tmp_path, changes, word):
+    (note,) = compared(make_run(tmp_path / "a"), make_run(tmp_path / "b", **changes))["notes"]
+    assert word in note
+
+
+# What is refused
+
+
+def refusal(*folders):
+    with pytest.raises(InputError) as caught:
+        compared(*folders)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_no_run(tmp_path):
+    for folder in (tmp_path / "missing", tmp_path):
+        assert refusal(folder) == f"{folder}: there is no run.json here; give the output_folder of a finished run"
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_run_that_must_be_started_again(tmp_path):
+    folder = make_run(tmp_path / "a", command=[["train.py", "old.yaml"], ["train.py", "my file.yaml"]])
+    again = "start it again: python train.py 'my file.yaml'"
+    whole = json.loads((folder / "run.json").read_text())
+    edit(folder, finished=None)
+    assert refusal(folder) == f"{folder}: this run is not finished; {again}"
+    edit(folder, finished="now", metrics={})
+    assert refusal(folder) == f"{folder}: it has no metrics of a test set; {again}"
+    edit(folder, metrics={"easy": {"wer": None, "cer": 1.0}})
+    assert refusal(folder) == f"{folder}: run.json has no wer of easy; {again}"
+    edit(folder, metrics={"easy": {"wer": 1.0}})
+    assert refusal(folder) == f"{folder}: run.json has no cer of easy; {again}"
+    edit(folder, metrics={"easy": {"wer": 1.0, "cer": 1.0}})
+    assert refusal(folder) == f"{folder}: easy: WER 3.00 % by its transcripts, 1.00 % by run.json; {again}"
+    edit(folder, **whole)
+    (folder / "hyperparams.yaml").unlink()
+    assert refusal(folder).startswith(f"{folder}: cannot read hyperparams.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ID,reference,hypothesis\n",
+        "ID,reference\nu1,A B\n",
+        "ID,reference,hypothesis\nu1,A B\n",
+        "ID,reference,hypothesis\nu1,,A\n",
+        "ID,reference,hypothesis\nu1,A,A\nu1,A,A\n",
+    ],
+)
+def test_transcripts_that_cannot_be_used(tmp_path, text):
+    folder = make_run(tmp_path / "a")
+    (folder / "transcripts_easy.csv").write_text(text)
+    assert "transcripts_easy.csv has no rows, an ID twice or a row without" in refusal(folder)
+
+
+def test_transcripts_that_cannot_be_read(tmp_path):
+    folder = make_run(tmp_path / "a")
+    (folder / "transcripts_easy.csv").write_bytes(b"ID,reference,hypothesis\nu1,\xff,A\n")
+    assert "cannot read transcripts_easy.csv" in refusal(folder)
+    (folder / "transcripts_easy.csv").unlink()
+    assert "cannot read transcripts_easy.csv" in refusal(folder)
+
+
+def test_runs_with_other_test_sets(tmp_path):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", splits=("easy",))
+    for folders in ((first, second), (second, first)):
+        assert refusal(*folders).startswith(f"{second}: has no metrics for hard, which {first} has; train both with")
+    fewer = make_run(tmp_path / "c", count=18)
+    assert refusal(first, fewer) == (
+        f"{fewer}: its easy is not that of {first}: 2 utterances differ, among them u018; "
+        "compare runs that were tested on the same data"
+    )
+
+
+def test_runs_with_the_same_utterances_but_other_references(tmp_path):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    rows = transcripts(20, 3, seed=len("easy"))
+    for row in rows:
+        row["reference"], row["hypothesis"] = row["reference"].lower(), row["hypothesis"].lower()
+    write_scored(second, "easy", rows)
+    assert "20 utterances differ, among them u000" in refusal(first, second)
