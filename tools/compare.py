@@ -86,9 +86,9 @@ def describe(measured):
     totals = sorted({cell["rows"] * cell["seconds"] for cell in measured["cells"]})
     audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
     return (
-        f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads: "
+        f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads "
         f"{measured['threads']}; medians of {measured['rounds']} rounds in which the runs take turns. Peak memory: "
-        f"growth of the {measured['memory_kind']} in one forward+backward, in a fresh process, after the model is loaded."
+        f"growth of the {measured['memory_kind']} in one forward+backward in a fresh process, from the loaded model on."
     )
 
 
@@ -198,9 +198,11 @@ def draw_error_rates(axes, comparison):
             axes.annotate(f"{rate:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
     axes.set_xticks(range(len(splits)), splits, fontsize=11)
     axes.set_xlim(-0.6, len(splits) - 0.4)
-    axes.margins(y=0.15)
+    axes.margins(y=0.1 if angle == 0 else 0.25)
     axes.set_ylabel("word error rate (%)", fontsize=11)
-    axes.set_title(f"Error rates, {100 * comparison['bootstrap']['confidence']:g} % bootstrap intervals", fontsize=12)
+    axes.set_title(
+        f"Error rates, {100 * comparison['bootstrap']['confidence']:g} % interval of each run alone", fontsize=12
+    )
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -215,7 +217,7 @@ def draw_lengths(times, memory, measured):
             times.plot(seconds, medians, linestyle=line, **_style(place))
             times.fill_between(seconds, low, high, color=_style(place)["color"], alpha=0.2, linewidth=0)
         memory.plot(seconds, [cell["memory"]["bytes"] / 1e9 for cell in cells], **_style(place))
-    times.set_title(f"Time of a batch ({measured['device']}, CPU threads: {measured['threads']})", fontsize=12)
+    times.set_title(f"Time of a batch ({measured['device']}, threads: {measured['threads']})", fontsize=12)
     times.set_ylabel("seconds: forward+backward (solid), forward (dashed)", fontsize=11)
     memory.set_title("Memory of forward+backward", fontsize=12)
     memory.set_ylabel("GB above the loaded model", fontsize=11)

@@ -23,7 +23,7 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     model_file : str or pathlib.Path
         Where the model goes; an existing file is kept.
     vocab_size : int
-        Pieces, the unknown piece included; with "char" at most so many.
+        Pieces, the unknown piece included: the size of the model's output.
     model_type : str
         "unigram", "bpe" or "char".
     column : str
@@ -32,7 +32,8 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     Raises
     ------
     InputError
-        If the text is too small for ``vocab_size``, or sentencepiece refuses for another reason.
+        If the text is too small for ``vocab_size``, ``vocab_size`` for its characters, or sentencepiece refuses for
+        another reason.
 
     Example
     -------
@@ -62,7 +63,6 @@ def _train(manifest, model_file, vocab_size, model_type, column):
             bos_id=-1,
             eos_id=-1,
             unk_id=0,
-            hard_vocab_limit=model_type != "char",  # there are as many characters as there are
             num_threads=1,
             minloglevel=2,
         )
@@ -72,6 +72,18 @@ def _train(manifest, model_file, vocab_size, model_type, column):
             f"{manifest}: no {model_type} tokenizer of vocab_size={vocab_size} can be trained on its column "
             f"{column}; change the key vocab_size or use more text ({reason})"
         ) from error
+    tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    if tokenizer.get_piece_size() != vocab_size:
+        raise InputError(
+            f"{manifest}: its text has only {tokenizer.get_piece_size()} {model_type} pieces; set the key vocab_size, "
+            f"now vocab_size={vocab_size}, to that number"
+        )
+    unknown = {char for text in texts for char in set(text) if tokenizer.unk_id() in tokenizer.encode(char)}
+    if unknown:
+        raise InputError(
+            f"{manifest}: vocab_size={vocab_size} leaves no {model_type} piece for {' '.join(sorted(unknown))!r}; "
+            f"set the key vocab_size to {vocab_size + len(unknown)} or more"
+        )
     with atomic_open(model_file, "wb") as file:
         file.write(model.getvalue())
 

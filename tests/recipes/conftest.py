@@ -19,7 +19,9 @@ TINY = {
     "number_of_epochs": 2,
     "max_batch_length": 16,
     "csgu_linear_units": 64,
-    "synthetic_minutes": 2,
+    # Two minutes do not hold every letter.
+    "tokenizer_type": "bpe",
+    "vocab_size": 40,
 }
 
 

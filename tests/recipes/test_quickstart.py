@@ -46,10 +46,11 @@ def on_fit_batch_end(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 CTC.on_fit_batch_end = on_fit_batch_end
 """
-    killed = train("conformer_summarymixing", folder, "--ckpt_interval_steps", "2", prelude=kill, check=False)
+    often = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}
+    killed = train("conformer_summarymixing", folder, prelude=kill, check=False, **often)
     assert killed.returncode == -signal.SIGKILL
     assert not record(folder)["finished"] and len(record(folder)["epochs"]) == 1
-    train("conformer_summarymixing", folder, "--ckpt_interval_steps", "2")
+    train("conformer_summarymixing", folder, **often)
     assert "Going into epoch 1" not in (folder / "log.txt").read_text().split("Going into epoch 2", 1)[1]
 
     whole, resumed = record(finished_run), record(folder)

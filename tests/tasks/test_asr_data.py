@@ -1,0 +1,75 @@
+"""Datasets: labels longer than their frames are left out, batches are bounded and reshuffled."""
+
+import pytest
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from summarymixing.errors import InputError
+from summarymixing.tasks.asr_data import dynamic_batches, without_short_utterances
+
+
+class Letters:
+    """A tokenizer of letters, A = 1."""
+
+    def encode_as_ids(self, text):
+        return [ord(letter) - 64 for letter in text]
+
+
+def dataset(rows):
+    return DynamicItemDataset({key: {"wav": key, "duration": d, "wrd": w} for key, (d, w) in rows.items()})
+
+
+def test_labels_need_a_frame_each_and_a_blank_between_equals():
+    rows = {"fits": (0.03, "ABC"), "long": (0.02, "ABC"), "repeat": (0.03, "ABB"), "roomy": (0.04, "ABB")}
+    kept, left_out = without_short_utterances(dataset(rows), lambda samples: samples // 160, Letters())
+    assert kept.data_ids == ["fits", "roomy"] and left_out == 2
+    for key, (duration, text) in rows.items():
+        labels = torch.tensor([Letters().encode_as_ids(text)])
+        frames = int(duration * 100)
+        loss = torch.nn.functional.ctc_loss(
+            torch.randn(frames, 1, 5).log_softmax(-1), labels, [frames], [labels.shape[1]]
+        )
+        assert loss.isfinite() == (key in kept.data_ids), key
+
+
+def test_nothing_left_is_an_error():
+    with pytest.raises(InputError, match="no utterance"):
+        without_short_utterances(dataset({"a": (0.01, "ABC")}), lambda samples: samples // 160, Letters())
+
+
+@pytest.fixture
+def many():
+    generator = torch.Generator().manual_seed(0)
+    durations = (2 + 14 * torch.rand(400, generator=generator)).tolist()
+    return dataset({str(i): (d, "A") for i, d in enumerate(durations)})
+
+
+def order(batches, epoch):
+    batches.set_epoch(epoch)
+    return list(batches)
+
+
+def test_batches_hold_every_utterance_once_within_the_limit(many):
+    batches = dynamic_batches(many, 20, seed=1, short_first_epochs=1)
+    for epoch in (1, 2):
+        epoch_batches = order(batches, epoch)
+        assert len(epoch_batches) == len(batches)
+        assert sorted(i for batch in epoch_batches for i in batch) == list(range(400))
+        for batch in epoch_batches:
+            longest = max(many.data[many.data_ids[i]]["duration"] for i in batch)
+            # The sampler takes a bucket's upper edge for every length in it.
+            assert longest * len(batch) <= 20 or len(batch) == 1
+
+
+def test_order_short_first_then_new_every_epoch_and_reproducible(many):
+    batches = dynamic_batches(many, 20, seed=1, short_first_epochs=1)
+    first = [max(many.data[many.data_ids[i]]["duration"] for i in batch) for batch in order(batches, 1)]
+    assert first == sorted(first)
+    assert order(batches, 2) != order(batches, 3)
+    assert order(dynamic_batches(many, 20, seed=1), 3) == order(batches, 3)
+    assert order(dynamic_batches(many, 20, seed=2), 3) != order(batches, 3)
+
+
+def test_a_recording_longer_than_a_batch_is_named(many):
+    with pytest.raises(InputError, match="max_batch_length=10"):
+        dynamic_batches(many, 10)

@@ -1,0 +1,185 @@
+"""Tests of tools/compare.py, on run folders written by the tests themselves."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from summarymixing import speed
+from summarymixing.comparison import compare, read_run
+from tests.test_comparison import make_run
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
+MEASURED = {
+    "device": "CPU",
+    "threads": 2,
+    "rounds": 5,
+    "memory_kind": "resident memory of the process",
+    "cells": [
+        {
+            "run": run,
+            "seconds": seconds,
+            "rows": 60 // seconds,
+            "forward": {"median": 0.1 + run, "quartiles": [0.05 + run, 0.2 + run], "ratio": 1 + 10 * run, "all": []},
+            "forward+backward": {"median": 0.4, "quartiles": [0.3, 0.5], "ratio": 1.0, "all": []},
+            "memory": {"bytes": 250_000_000, "ratio": 1.0 if seconds == 10 else None},
+        }
+        for seconds in (10, 60)
+        for run in (0, 1)
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("compare", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return [make_run(tmp_path / "a"), make_run(tmp_path / "b", "two", wrong=9, width=2)]
+
+
+def cells(line):
+    return [word.strip() for word in line.strip("| \n").split("|")]
+
+
+def test_table_has_one_row_a_run(tool, folders):
+    comparison = compare([read_run(folder) for folder in folders], [])
+    lines = tool.report(comparison, None, tool.pipe_table).splitlines()
+    table = [cells(line) for line in lines if line.startswith("| ")]
+    assert table[0] == [
+        "experiment",
+        "parameters (M)",
+        *("easy WER (%)", "easy CER (%)", "easy WER - first [95 %]"),
+        *("hard WER (%)", "hard CER (%)", "hard WER - first [95 %]"),
+        *("s/epoch", "peak memory (GB)", "real-time factor"),
+    ]
+    first, second = table[1:]
+    result = comparison["runs"][1]["splits"]["easy"]
+    low, high = result["difference_interval"]
+    cer = [f"{run['splits']['easy']['cer']:.2f}" for run in comparison["runs"]]
+    assert first[:5] == ["one", "2.50", "3.00", cer[0], "first"]
+    assert second[:5] == ["two", "2.50", "9.00", cer[1], f"+6.00 [{low:+.2f}, {high:+.2f}]"]
+    assert first[8:] == ["20.0", "1.50", "0.0200"]
+
+
+def test_synthetic_speech_is_named_and_the_table_followed_by_what_differs(tool, folders):
+    comparison = compare([read_run(folder) for folder in folders], [])
+    for table in (tool.pipe_table, tool.terminal_table):
+        blocks = tool.report(comparison, None, table).split("\n\n")
+        assert blocks[0] == "# Comparison of 2 runs on synthetic speech (the built-in corpus)"
+        assert blocks[1].splitlines()[-1].strip("| ").startswith("two")
+        assert blocks[2] == "besides the mixer they differ in: width"
+        assert "easy: 20 utterances, 100 words, hard: 20 utterances, 100 words." in blocks[3]
+        assert "10000 resamples" in blocks[3]
+    assert "synthetic speech" in tool.draw(comparison, None).get_suptitle()
+
+
+def test_recorded_speech_is_not_called_synthetic(tool, tmp_path):
+    comparison = compare([read_run(make_run(tmp_path / "a", data=" /data/LibriSpeech"))], [])
+    assert "synthetic" not in tool.report(comparison, None, tool.pipe_table)
+    assert tool.draw(comparison, None).get_suptitle() == "Comparison of 1 run"
+
+
+def test_missing_numbers_are_dashes(tool, tmp_path):
+    folder = make_run(tmp_path / "a", epochs=[], peak_memory_bytes=None, peak_memory_kind=None, parameters={})
+    comparison = compare([read_run(folder)], [])
+    row = cells(tool.report(comparison, None, tool.pipe_table).splitlines()[4])
+    assert (row[1], *row[-3:-1]) == ("-", "-", "-")
+
+
+def test_terminal_table_stands_in_columns(tool):
+    text = tool.terminal_table([["run", "word error rate (%)"], ["conformer", "12.34"], ["a", "5.6"]])
+    assert text.splitlines() == [
+        "           word error",
+        "run        rate (%)",
+        "---------  ----------",
+        "conformer  12.34",
+        "a          5.6",
+    ]
+
+
+def test_speed_is_reported_with_its_circumstances(tool, folders):
+    comparison = compare([read_run(folder) for folder in folders], [])
+    text = tool.report(comparison, MEASURED, tool.pipe_table).partition("## Speed")[2]
+    rows = [cells(line) for line in text.splitlines() if line.startswith("| ")]
+    assert rows[2] == [
+        "6 x 10 s",
+        "two",
+        "1.100 [1.050, 1.200]",
+        "11.00",
+        "0.400 [0.300, 0.500]",
+        "1.00",
+        "0.25",
+        "1.00",
+    ]
+    assert rows[3][-1] == "-"
+    assert "60 s of it in every batch; CPU, CPU threads 2; medians of 5 rounds" in text
+
+
+def test_program(tool, folders, tmp_path, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(speed, "measure", lambda *words: asked.append(words) or MEASURED)
+    output = tmp_path / "out" / "report"
+    names = [str(folder) for folder in folders]
+    tool.main([*names, "--output", str(output), "--seconds", "10", "60", "--device", "cpu"])
+    assert asked == [(names, [10.0, 60.0], "cpu")]
+    printed = capsys.readouterr().out
+    assert "## Speed and memory" in printed
+    assert printed.endswith(f"written: {output}/comparison.md, comparison.json, comparison.png\n")
+    assert sorted(path.name for path in output.iterdir()) == ["comparison.json", "comparison.md", "comparison.png"]
+
+    written = json.loads((output / "comparison.json").read_text())
+    assert written["speed"] == MEASURED
+    assert written["command"] == ["python", "tools/compare.py", *names, *written["command"][4:]]
+    assert [run["folder"] for run in written["runs"]] == names
+    assert {"commit", "machine", "versions", "bootstrap"} <= written.keys()
+    markdown = (output / "comparison.md").read_text()
+    for word in ("synthetic speech", "](comparison.png)", "python one.yaml", "seed 1", "commit: abc", "some CPU"):
+        assert word.replace("python ", "python train.py ") in markdown
+    assert f"`python tools/compare.py {names[0]}" in markdown
+
+
+def test_plot_is_written_and_shows_something(tool, folders, tmp_path):
+    comparison = compare([read_run(folder) for folder in folders], [])
+    figure = tool.draw(comparison, MEASURED)
+    errors, times, memory = figure.axes
+    assert [label.get_text() for label in errors.get_xticklabels()] == ["easy", "hard"]
+    assert [label.get_text() for label in times.get_xticklabels()] == ["6 x 10", "1 x 60"]
+    assert len(times.lines) == 4
+    assert [list(line.get_ydata()) for line in memory.lines] == [[0.25, 0.25]] * 2
+    tool.write(tmp_path, comparison, MEASURED)
+    image = imread(tmp_path / "comparison.png")
+    assert image.shape[0] > 500 and image.shape[1] > 1200
+    assert len(np.unique((image * 255).astype(int).reshape(-1, image.shape[2]), axis=0)) > 50
+
+
+def test_many_runs_have_a_style_each(tool):
+    styles = [tuple(tool._style(place).items()) for place in range(7)]
+    assert len(set(styles)) == 7
+    assert tool._style(7)
+
+
+def test_speed_can_be_left_out(tool, folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(speed, "measure", None)
+    tool.main([str(folders[0]), "--no-speed", "--output", str(tmp_path)])
+    assert "Speed" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "comparison.json").read_text())["speed"] is None
+
+
+def test_errors_end_the_program_without_a_traceback(tool, folders, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        tool.main([str(tmp_path / "nothing"), "--no-speed"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/nothing: there is no run.json here")
+    file = folders[0] / "run.json"
+    with pytest.raises(SystemExit):
+        tool.main([str(folders[0]), "--output", str(file)])
+    assert capsys.readouterr().err == f"error: --output {file}: cannot be made a folder (File exists)\n"
