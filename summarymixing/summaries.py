@@ -141,7 +141,7 @@ def causal_mean(s, padding_mask=None):
     >>> causal_mean(torch.tensor([[[2.0], [4.0], [6.0]]])).flatten().tolist()
     [2.0, 3.0, 4.0]
     """
-    sums = _mask(s, padding_mask).cumsum(1, dtype=torch.float64)
+    sums = _mask(s, padding_mask).double().cumsum(1)  # whose gradient, unlike that of dtype=, is a float64 sum too
     counts = _valid(s, padding_mask, torch.float64).cumsum(1)
     return (sums / counts.clamp(min=1)).to(s.dtype)
 
@@ -176,7 +176,7 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
     first, last = window_bounds(s.shape[1], half_width, chunks, s.device)
 
     def between(values):
-        prefix = F.pad(values.cumsum(1, dtype=torch.float64), (0, 0, 1, 0))
+        prefix = F.pad(values.double().cumsum(1), (0, 0, 1, 0))
         return prefix.index_select(1, last + 1) - prefix.index_select(1, first)
 
     sums = between(_mask(s, padding_mask))

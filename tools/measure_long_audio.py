@@ -115,7 +115,7 @@ def measure(arguments):
         print(f"from {less['minutes']:g} to {more['minutes']:g} min: {growth[-1] / 2**20:.1f} MiB a minute")
     ratio = growth[-1] / growth[0] if len(growth) > 1 else None
     if ratio is not None:
-        print(f"the last growth is {ratio:.2f} times the first: 1 is linear in time")
+        print(f"the last growth is {ratio:.2f} times the first: memory is linear in length at 1")
     streamed = in_fresh_process(stream, arguments.mixer, arguments.stream_minutes, arguments.chunk_size)
     for found in streamed:
         print(

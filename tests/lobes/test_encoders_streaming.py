@@ -72,7 +72,7 @@ def assert_blind(case, felt, may_see):
         # or another layer, rounding is left of them in frames before the left context; never in future frames.
         frames = torch.arange(len(felt))
         past = frames[None, :] < frames[:, None]
-        assert leaks.max() <= 1e-6 * felt.max()
+        assert leaks.max() <= 1e-12 * felt.max()
         leaks = leaks.masked_fill(past, 0.0)
     where = (leaks != 0).nonzero().tolist()
     assert not where, f"frame t feels frame u out of its sight, (t, u) = {where[:5]}"
