@@ -25,9 +25,9 @@ _ACCENTS = ["en-us", "en", "en-gb-x-rp"]
 # Variants that keep every English sound apart; whispering, croaking, echoing and robotic ones are
 # left out. A variant serves one split only, so that test voices are new voices, except that
 # the two test splits share theirs: test-other differs in noise and speed.
-_TRAIN_VARIANTS = "m1 m2 m3 m5 m6 m7 f1 f2 f4 linda Michael robert adam".split()
+_TRAIN_VARIANTS = "m1 m2 m3 m5 m6 m7 f1 f2 linda steph Michael robert adam".split()
 _DEV_VARIANTS = "m4 f5".split()
-_TEST_VARIANTS = "m8 f3 steph benjamin".split()
+_TEST_VARIANTS = "m8 f3 f4 benjamin".split()
 
 
 @dataclass(frozen=True)
