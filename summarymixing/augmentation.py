@@ -47,7 +47,7 @@ class ColouredNoise(nn.Module):
         Returns
         -------
         torch.Tensor
-            (B, samples); padding is noisy too, and the features cut it off.
+            (B, samples); padding stays silent.
         """
         batch, samples = wavs.shape
         draws = torch.rand(3, batch, 1, device=wavs.device)
@@ -60,7 +60,9 @@ class ColouredNoise(nn.Module):
         frequency = torch.fft.rfftfreq(block, 1 / self.sample_rate, device=wavs.device).clamp(min=50.0)
         spectrum = spectrum * (frequency ** (-slope / 2)).unsqueeze(1)
         noise = torch.fft.irfft(spectrum, block).flatten(1)[:, :samples]
-        noise = noise / noise.square().mean(1, keepdim=True).sqrt()
-        power = wavs.square().sum(1, keepdim=True) / (lengths.unsqueeze(1) * samples).clamp(min=1)
-        level = (power / 10 ** (snr / 10)).sqrt()
+        # Padding counts in neither power: the ratio is that of the utterance's own samples.
+        real = torch.arange(samples, device=wavs.device) < (lengths * samples).round().unsqueeze(1)
+        noise = noise * real
+        ratio = wavs.square().sum(1, keepdim=True) / noise.square().sum(1, keepdim=True).clamp(min=1e-10)
+        level = (ratio / 10 ** (snr / 10)).sqrt()
         return wavs + torch.where(draws[2] < self.probability, level, 0.0) * noise

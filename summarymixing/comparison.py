@@ -15,7 +15,7 @@ import numpy as np
 
 from summarymixing import run_record
 from summarymixing.errors import InputError
-from summarymixing.run_record import RunRecord, _without_home
+from summarymixing.run_record import RunRecord, without_home
 from summarymixing.tasks.scoring import read_transcripts
 from summarymixing.yaml_files import comparable
 
@@ -206,7 +206,7 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     for run, label in zip(runs, _labels(runs), strict=True):
         seconds = [epoch["seconds"] for epoch in run.record["epochs"]]
         results.append(
-            {"label": label, "experiment": run.experiment, "folder": _without_home(str(run.folder))}
+            {"label": label, "experiment": run.experiment, "folder": without_home(str(run.folder))}
             | {key: run.record.get(key) for key in _COPIED}
             | {
                 "parameters": run.record["parameters"].get("total"),
@@ -235,7 +235,7 @@ def compare(runs: list[Run], command: list[str]) -> dict:
         "runs": results,
         "notes": _notes(runs),
         "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": SEED},
-        "command": [_without_home(word) for word in command],
+        "command": [without_home(word) for word in command],
         "commit": commit,
         "dirty": dirty,
         "machine": run_record.machine(),

@@ -85,7 +85,7 @@ class RunRecord:
             commit, dirty = git_state()
             record.data.update(commit=commit, dirty=dirty, versions=versions(), machine=machine(), finished=None)
         if argv is not None:
-            record.data["command"].append([_without_home(word) for word in argv])
+            record.data["command"].append([without_home(word) for word in argv])
         if seed is not None:
             record.data["seed"] = int(seed)
         if fresh or argv is not None or seed is not None:
@@ -223,7 +223,7 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Path):
-        return _without_home(str(value))
+        return without_home(str(value))
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -247,7 +247,7 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _without_home(word: str) -> str:
+def without_home(word: str) -> str:
     home = str(Path.home())
     return word.replace(home + os.sep, "~" + os.sep) if home != os.sep else word
 

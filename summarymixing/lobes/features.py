@@ -161,6 +161,8 @@ class GlobalNormalization(nn.Module):
         else:
             valid = ~padding_mask
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)  # SpeechBrain multiplies by 0, which keeps a NaN
+        if not x.isfinite().all():
+            return  # one bad batch would stay in the statistics for good
         count, mean, std = mean_std_update(x, valid.unsqueeze(-1), (0, 1), int(self.count), self.mean, self.std)
         self.count.fill_(count)
         self.mean.copy_(mean)

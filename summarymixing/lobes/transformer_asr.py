@@ -127,10 +127,19 @@ class TransformerASR(SpeechBrainTransformerASR):
         if summary_decoder:
             make = decoder_mixer or (lambda size: SummaryMixing(size, summary="causal", dropout=dropout))
             for layer in self.decoder.layers:
-                layer.self_attn = MixerAsSelfAttention(make(d_model))
+                mixer = make(d_model)
+                if getattr(mixer, "summary", None) != "causal":
+                    raise ValueError(
+                        f"decoder_mixer gives a {type(mixer).__name__} that sees the future; give it summary=causal."
+                    )
+                layer.self_attn = MixerAsSelfAttention(mixer)
 
     def forward(self, src, tgt, wav_len=None, pad_idx=0):
-        """Encode and, given targets, decode; arguments and results as in SpeechBrain."""
+        """Encode and, given targets, decode; arguments as in SpeechBrain.
+
+        Returns ``(encoded, decoded)``, or ``(encoded, hidden states, decoded)`` if the encoder outputs hidden states;
+        without targets what :meth:`encode` returns.
+        """
         encoded = self.encode(src, wav_len, pad_idx)
         if tgt is None:
             return encoded

@@ -142,3 +142,13 @@ def test_statistics_survive_a_state_dict_and_go_on():
 def test_a_constant_feature_stays_finite():
     norm = GlobalNormalization(3)
     assert norm(torch.full((2, 9, 3), -100.0)).isfinite().all()
+
+
+def test_a_batch_that_is_not_finite_leaves_the_statistics_alone():
+    norm = GlobalNormalization(3)
+    norm(torch.randn(2, 50, 3))
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    broken = torch.randn(2, 50, 3)
+    broken[1, 7, 2] = torch.inf
+    norm(broken)
+    assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
