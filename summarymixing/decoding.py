@@ -21,6 +21,7 @@ def ctc_greedy_tokens(log_probs, blank_index=0):
 
     Example
     -------
+    >>> import torch
     >>> best = torch.tensor([[1, 1, 0, 1, 2, 2, 0]])
     >>> ctc_greedy_tokens(torch.nn.functional.one_hot(best, 3).float())
     [[1, 1, 2]]
@@ -38,6 +39,7 @@ class GreedyCTC:
 
     Example
     -------
+    >>> import torch
     >>> decoder = GreedyCTC()
     >>> decoder.decode(torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
     [1]

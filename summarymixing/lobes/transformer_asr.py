@@ -21,6 +21,7 @@ class MixerAsSelfAttention(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> layer = MixerAsSelfAttention(SummaryMixing(16, summary="causal"))
     >>> x = torch.rand(2, 5, 16)
     >>> layer(x, x, x)[0].shape
@@ -76,6 +77,7 @@ class TransformerASR(SpeechBrainTransformerASR):
 
     Example
     -------
+    >>> import torch
     >>> from summarymixing.lobes import ConformerEncoder
     >>> model = TransformerASR(30, 40, ConformerEncoder(1, 64, 128), d_model=64, nhead=4, num_decoder_layers=1)
     >>> encoded, decoded = model(torch.rand(2, 50, 40), torch.randint(1, 30, (2, 7)), torch.tensor([1.0, 0.5]))

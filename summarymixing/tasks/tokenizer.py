@@ -40,9 +40,9 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "train.csv").write_text("ID,wrd\\n1,A SMALL TEXT\\n2,ANOTHER SMALL TEXT\\n")
-    >>> train_tokenizer(folder / "train.csv", folder / "tokenizer.ckpt", 16)
+    >>> train_tokenizer(folder / "train.csv", folder / "tokenizer.ckpt", 13, "char")
     >>> load_tokenizer(folder / "tokenizer.ckpt").get_piece_size()
-    16
+    13
     """
     run_on_main(_train, args=[Path(manifest), Path(model_file), vocab_size, model_type, column])
 
