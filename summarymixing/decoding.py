@@ -1,7 +1,7 @@
 """From log-probabilities to tokens, offline and as frames arrive."""
 
 
-def ctc_greedy_tokens(log_probs, blank_index=0):
+def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
     """Best token a frame, repeats merged, blanks dropped.
 
     Padding must already be blank, as :class:`~summarymixing.lobes.CTCModel` makes it: lengths then do not matter,
@@ -11,6 +11,9 @@ def ctc_greedy_tokens(log_probs, blank_index=0):
     ---------
     log_probs : torch.Tensor
         (B, T, V).
+    wav_lens : torch.Tensor, optional
+        Given by SpeechBrain's ``EncoderASR`` and not used: rounding relative lengths would cost some utterances
+        their last frame.
     blank_index : int
         The blank.
 
@@ -59,23 +62,3 @@ class GreedyCTC:
                 self.tokens.append(token)
             self.previous = token
         return self.tokens
-
-
-def greedy_decoding_function(log_probs, wav_lens=None, blank_index=0):
-    """:func:`ctc_greedy_tokens` in the form that SpeechBrain's ``EncoderASR`` calls.
-
-    Arguments
-    ---------
-    log_probs : torch.Tensor
-        (B, T, V).
-    wav_lens : torch.Tensor, optional
-        Not used: rounding relative lengths would cost some utterances their last frame.
-    blank_index : int
-        The blank.
-
-    Returns
-    -------
-    list of list of int
-        Tokens of each utterance.
-    """
-    return ctc_greedy_tokens(log_probs, blank_index)

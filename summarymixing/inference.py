@@ -92,7 +92,8 @@ class Transcriber:
         counts = torch.tensor([len(wave) for wave in waves])
         batch = pad_sequence(waves, batch_first=True).to(self.device)
         log_probs = self.model(batch, (counts.double() / batch.shape[1]).to(self.device))
-        return [self.tokenizer.decode_ids(tokens) for tokens in ctc_greedy_tokens(log_probs, self.blank_index)]
+        decoded = ctc_greedy_tokens(log_probs, blank_index=self.blank_index)
+        return [self.tokenizer.decode_ids(tokens) for tokens in decoded]
 
     def _waveform(self, item):
         return item if isinstance(item, torch.Tensor) else read_audio(item, self.sample_rate)

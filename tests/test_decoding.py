@@ -4,7 +4,7 @@ import pytest
 import torch
 from speechbrain.decoders.ctc import ctc_greedy_decode
 
-from summarymixing.decoding import GreedyCTC, ctc_greedy_tokens, greedy_decoding_function
+from summarymixing.decoding import GreedyCTC, ctc_greedy_tokens
 
 
 def log_probs(batch, frames, vocab=4, seed=0):
@@ -18,8 +18,8 @@ def log_probs(batch, frames, vocab=4, seed=0):
 def test_equals_speechbrain(blank_index, frames):
     x = log_probs(16, frames, seed=frames)
     expected = ctc_greedy_decode(x, torch.ones(16), blank_id=blank_index)
-    assert ctc_greedy_tokens(x, blank_index) == expected
-    assert greedy_decoding_function(x, torch.ones(16), blank_index) == expected
+    assert ctc_greedy_tokens(x, blank_index=blank_index) == expected
+    assert ctc_greedy_tokens(x, torch.ones(16), blank_index) == expected
 
 
 def test_padding_of_blanks_equals_lengths():
@@ -30,7 +30,7 @@ def test_padding_of_blanks_equals_lengths():
     padded = torch.where(padding.unsqueeze(-1), blank, x)
     expected = ctc_greedy_decode(x, lengths / 40, blank_id=0)
     assert ctc_greedy_tokens(padded) == expected
-    assert greedy_decoding_function(padded, torch.zeros(8)) == expected  # lengths are not used
+    assert ctc_greedy_tokens(padded, torch.zeros(8)) == expected  # lengths are not used
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])

@@ -40,7 +40,7 @@ class CTC(Task):
             log_probs, tokens.to(self.device), lengths, token_lengths.to(self.device), self.hparams.blank_index
         )
         if stage != sb.Stage.TRAIN:
-            for row, decoded in enumerate(ctc_greedy_tokens(log_probs, self.hparams.blank_index)):
+            for row, decoded in enumerate(ctc_greedy_tokens(log_probs, blank_index=self.hparams.blank_index)):
                 self.scored.append(
                     {
                         "ID": batch.id[row],
