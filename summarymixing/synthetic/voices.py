@@ -83,7 +83,7 @@ def speakers(split):
                 id=first_id + i,
                 sex="F" if female else "M",
                 voice=f"{accent}+{variant}",
-                rate=rng.uniform(130, 170),
+                rate=rng.uniform(115, 150),
                 pitch=rng.uniform(35, 65),
                 pitch_range=rng.uniform(30, 70),
             )

@@ -1,5 +1,6 @@
 """What every training objective shares: schedule, seeding, checkpoints, the run record."""
 
+import random
 import time
 from functools import partial
 
@@ -91,7 +92,9 @@ class Task(sb.Brain):
 
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, and set its learning rate."""
-        torch.manual_seed((self.hparams.seed * 1_000_003 + self.epoch) * 1_000_003 + self.step)
+        seed = (self.hparams.seed * 1_000_003 + self.epoch) * 1_000_003 + self.step
+        torch.manual_seed(seed)
+        random.seed(seed)  # SpeechBrain's Augmenter draws from it
         if should_step:
             self.schedule(self.optimizer)
 

@@ -14,7 +14,7 @@ class CTC(Task):
     """Trains a :class:`~summarymixing.lobes.CTCModel`, and scores it by greedy decoding.
 
     Besides the keys of :class:`~summarymixing.tasks.base.Task` the YAML file has ``tokenizer``, ``blank_index``,
-    ``augment`` (a waveform augmentation or null) and ``chunk_sampler`` (SpeechBrain's
+    ``augment`` (SpeechBrain's ``Augmenter`` of waveforms, or null) and ``chunk_sampler`` (SpeechBrain's
     ``DynChunkTrainConfigRandomSampler`` or null).
     """
 
@@ -23,7 +23,7 @@ class CTC(Task):
         wavs, lengths = batch.sig
         wavs, lengths = wavs.to(self.device), lengths.to(self.device)
         if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
-            wavs = self.hparams.augment(wavs, lengths)
+            wavs, lengths = self.hparams.augment(wavs, lengths)
         sampler = self.hparams.chunk_sampler
         chunks = None if sampler is None else sampler(stage)
         log_probs = self.modules.encoder(wavs, lengths, chunks)
@@ -36,6 +36,9 @@ class CTC(Task):
         """The CTC loss, a mean over the batch; outside training also decode."""
         log_probs, lengths = predictions
         tokens, token_lengths = batch.tokens
+        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
+            # An Augmenter may return several versions of each utterance.
+            tokens, token_lengths = self.hparams.augment.replicate_multiple_labels(tokens, token_lengths)
         loss = ctc_loss(
             log_probs, tokens.to(self.device), lengths, token_lengths.to(self.device), self.hparams.blank_index
         )
