@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import os
@@ -16,8 +15,9 @@ import numpy as np
 import ruamel.yaml
 import torch
 
+from summarymixing.benchmarks.memory import STEADY_MALLOC, forget_peak, resident_peak
 from summarymixing.errors import InputError, command_line
-from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY, peak_memory
+from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
 from summarymixing.yaml_build import build, resolve
 
 #: Seconds of input that are measured unless others are asked for.
@@ -27,7 +27,7 @@ BATCH_SECONDS = 60.0
 #: Fewest and most timed visits of every cell, a cell being one model at one length.
 ROUNDS = (3, 20)
 #: Seconds of timing that a cell may cost, once it has had the fewest visits.
-SECONDS_A_CELL = 4.0
+SECONDS_A_CELL = 2.5
 
 
 def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
@@ -181,9 +181,7 @@ def measure_memory(run_folder: str | Path, seconds: float, rows: int, device: st
         If that process fails, for example for lack of memory.
     """
     command = [sys.executable, "-m", "summarymixing.speed", str(run_folder), str(seconds), str(rows), device]
-    # glibc keeps freed blocks below this size for later, more or fewer of them from run to run: a fifth of the result.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **STEADY_MALLOC})
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
         raise InputError(
@@ -258,26 +256,16 @@ def _wait_for(wavs: torch.Tensor) -> None:
         torch.cuda.synchronize(wavs.device)
 
 
-def _resident_peak() -> int:
-    # getrusage would do, but on Linux a new process inherits its parent's peak there.
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return peak_memory()[1]
-
-
 @command_line
 def _memory_main(run_folder: str, seconds: str, rows: str, device: str) -> None:
     model, sample_rate = load_model(run_folder)
     model = model.to(device)
     cuda = device == "cuda"
     if not cuda:
-        with contextlib.suppress(OSError):  # Linux: forget the peak of the imports
-            Path("/proc/self/clear_refs").write_text("5")
-    baseline = torch.cuda.memory_allocated() if cuda else _resident_peak()
+        forget_peak()  # that of the imports
+    baseline = torch.cuda.memory_allocated() if cuda else resident_peak()
     forward_backward(model, random_audio(int(rows), float(seconds), sample_rate, device))
-    print((torch.cuda.max_memory_allocated() if cuda else _resident_peak()) - baseline)
+    print((torch.cuda.max_memory_allocated() if cuda else resident_peak()) - baseline)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""Memory and time of cells: memory first, each alone; then time, all in turns."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+
+import torch
+
+from summarymixing.benchmarks import cells as cells_module
+from summarymixing.benchmarks.cells import Cell, Workbench
+from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process
+from summarymixing.benchmarks.timing import cpu_seconds, cuda_seconds, quantiles, time_in_turns
+from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How cells are measured.
+
+    Attributes
+    ----------
+    threads : int
+        PyTorch's threads.
+    seed : int
+        Of weights, inputs and the order of visits.
+    rounds : tuple of int
+        Fewest and most timed visits of every cell.
+    budget_seconds : float
+        Time for all visits of a suite together, beyond the fewest.
+    memory_limit_bytes : int, optional
+        Beyond it a cell is out of memory; by default three quarters of what is free when measuring begins.
+    """
+
+    threads: int = 2
+    seed: int = 0
+    rounds: tuple[int, int] = (3, 50)
+    budget_seconds: float = 240.0
+    memory_limit_bytes: int | None = None
+
+
+def measure_cells(cells, options: Options, progress=lambda what, done, total: None) -> dict:
+    """Measure cells on one device.
+
+    A cell that runs out of memory is not timed. That of a compiled cell on a CPU is not measured: the compiler's
+    own would be.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+        A cell that is named twice is measured once.
+    options : Options
+        How.
+    progress : callable
+        Called with ("memory" or "time", done, total).
+
+    Returns
+    -------
+    dict
+        For each cell a dict: ``seconds`` (``median``, ``q10``, ``q90``, ``visits``, ``repetitions``, ``all``) or
+        None; ``memory`` (``baseline_bytes``, ``peak_bytes``, ``growth_bytes``, ``kind``) or None; ``oom`` (bool);
+        ``reason``, a line for a cell that ran out of memory or failed, else None.
+
+    Examples
+    --------
+    >>> cell = Cell("identity", frames=10, d_model=4)
+    >>> found = measure_cells([cell], Options(threads=1, rounds=(3, 3)))[cell]
+    >>> found["seconds"]["visits"], found["oom"], found["memory"]["growth_bytes"] >= 0
+    (3, False, True)
+    """
+    cells = list(dict.fromkeys(cells))
+    torch.set_num_threads(options.threads)
+    limit = options.memory_limit_bytes or available_bytes() * 3 // 4
+    bench = Workbench(options.seed)
+    results, calls, expected = {}, {}, {}
+    for done, cell in enumerate(cells):
+        progress("memory", done, len(cells))
+        if cell.device == "cuda":
+            found, call = _cuda_memory(bench, cell)
+        else:
+            found, call = _process_memory(cell, options, limit), None
+        reason = found.get("oom") or found.get("error")
+        expected[cell] = found.pop("call_seconds", None)
+        memory = found if "growth_bytes" in found else None
+        results[cell] = {"seconds": None, "memory": memory, "oom": "oom" in found, "reason": reason}
+        if call is not None:
+            calls[cell] = call
+    progress("memory", len(cells), len(cells))
+    for cell, result in results.items():
+        if result["reason"] is None and cell not in calls:
+            try:
+                call = bench.prepare(cell)
+                if cell.mode == "compile":
+                    call()  # here, and again when it is first visited: a later cell may make it compile anew
+                calls[cell] = call
+            except Exception as error:  # a cell that fails leaves the others alone
+                _fail(result, failure(error))
+    stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else cpu_seconds
+    times = time_in_turns(
+        calls,
+        options.seed,
+        options.rounds,
+        options.budget_seconds,
+        stopwatch=stopwatch,
+        progress=lambda done, total: progress("time", done, total),
+        expected=expected,
+    )
+    for cell, found in times.items():
+        if "seconds" in found:
+            spread = quantiles(found["seconds"])
+            visits = {"visits": len(found["seconds"]), "repetitions": found["repetitions"], "all": found["seconds"]}
+            results[cell]["seconds"] = {**spread, **visits}
+        else:
+            _fail(results[cell], found)
+    return results
+
+
+def _fail(result: dict, found: dict) -> None:
+    result.update(oom="oom" in found, reason=found.get("oom") or found.get("error"))
+
+
+def _process_memory(cell: Cell, options: Options, limit: int) -> dict:
+    if cell.level in ("floor", "copy") or cell.mode == "compile":
+        return {}
+    # With the plots, because each process imports the program that started it.
+    preload = (cells_module.__name__, "summarymixing.benchmarks.plots")
+    found = in_fresh_process(
+        growth_of,
+        cells_module.prepare,
+        cell,
+        options.seed,
+        limit_bytes=limit,
+        threads=options.threads,
+        preload=preload,
+    )
+    return {**found, "kind": PROCESS_MEMORY} if "growth_bytes" in found else found
+
+
+def _cuda_memory(bench: Workbench, cell: Cell) -> tuple[dict, object]:
+    """The allocator's peak in this process, where cells share nothing but weights and inputs."""
+    try:
+        call = bench.prepare(cell)
+        if cell.mode == "compile":
+            call()
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        baseline = torch.cuda.memory_allocated()
+        call()
+        torch.cuda.synchronize()
+        peak = torch.cuda.max_memory_allocated()
+    except Exception as error:  # a cell that fails leaves the others alone
+        found, call = failure(error), None
+    else:
+        found = {
+            "baseline_bytes": baseline,
+            "peak_bytes": peak,
+            "growth_bytes": peak - baseline,
+            "kind": CUDA_MEMORY,
+        }
+    if call is None:
+        gc.collect()  # the traceback held what the cell allocated
+        torch.cuda.empty_cache()
+    return found, call

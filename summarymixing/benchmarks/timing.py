@@ -1,0 +1,137 @@
+"""Time many callables in turns, so that whatever else the machine does strikes all of them alike."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+
+import numpy as np
+import torch
+
+from summarymixing.benchmarks.memory import failure
+
+#: Seconds that a visit to a callable should last at least.
+VISIT_SECONDS = 0.02
+
+
+def cpu_seconds(call, repetitions: int) -> float:
+    """Seconds of one call, a mean over repetitions.
+
+    Examples
+    --------
+    >>> cpu_seconds(lambda: None, 10) < 1
+    True
+    """
+    begun = time.perf_counter()
+    for _ in range(repetitions):
+        call()
+    return (time.perf_counter() - begun) / repetitions
+
+
+def cuda_seconds(call, repetitions: int) -> float:
+    """The same by CUDA's events, between which the device does nothing else."""
+    begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    begun.record()
+    for _ in range(repetitions):
+        call()
+    ended.record()
+    torch.cuda.synchronize()
+    return begun.elapsed_time(ended) / 1000 / repetitions
+
+
+def time_in_turns(
+    calls: dict,
+    seed: int = 0,
+    rounds: tuple[int, int] = (3, 50),
+    budget_seconds: float = 240.0,
+    visit_seconds: float = VISIT_SECONDS,
+    stopwatch=cpu_seconds,
+    clock=time.monotonic,
+    progress=None,
+    expected=None,
+) -> dict:
+    """Visit every callable once a round, in an order that changes from round to round.
+
+    A visit repeats the callable until it lasts `visit_seconds`. Rounds go on until the time is spent.
+
+    Parameters
+    ----------
+    calls : dict
+        Callables without arguments, by any key.
+    seed : int
+        Of the orders.
+    rounds : tuple of int
+        Fewest and most rounds.
+    budget_seconds : float
+        Time for all rounds together.
+    stopwatch : callable
+        ``stopwatch(call, repetitions)`` gives the seconds of one call.
+    clock : callable
+        Seconds, growing.
+    progress : callable, optional
+        Called with (rounds done, rounds expected) after each.
+    expected : dict, optional
+        Seconds that callables are known to need. One of a second or more is not tried before the first round.
+
+    Returns
+    -------
+    dict
+        For each key ``{"repetitions": int, "seconds": [one a round]}``, or ``{"oom": reason}``, or
+        ``{"error": reason}`` for a callable that failed.
+
+    Examples
+    --------
+    >>> times = time_in_turns({"a": lambda: None}, rounds=(3, 3))
+    >>> len(times["a"]["seconds"])
+    3
+    """
+    results = {}
+    for key, call in calls.items():
+        known = (expected or {}).get(key) or 0.0
+        # What a first call pays for once is nothing beside a second.
+        long = {"repetitions": 1, "seconds": []}
+        results[key] = long if known >= 1.0 else _first_visits(call, stopwatch, visit_seconds)
+    alive = [key for key, result in results.items() if "seconds" in result]
+    order, started = random.Random(seed), clock()
+    fewest, most = rounds
+    for done in range(most):
+        per_round = (clock() - started) / done if done else 0.0
+        if done >= fewest and clock() - started + per_round > budget_seconds:
+            break
+        order.shuffle(alive)
+        for key in tuple(alive):
+            try:
+                results[key]["seconds"].append(stopwatch(calls[key], results[key]["repetitions"]))
+            except Exception as error:  # whatever it is, the others are measured
+                results[key] = failure(error)
+                alive.remove(key)
+        if progress is not None:
+            per_round = (clock() - started) / (done + 1)
+            expected = budget_seconds / per_round if per_round else most
+            progress(done + 1, min(most, max(fewest, done + 1, math.floor(expected))))
+    return results
+
+
+def _first_visits(call, stopwatch, visit_seconds):
+    """Warm a callable up, and find how often a visit must repeat it."""
+    try:
+        seconds = stopwatch(call, 1)
+        if seconds < 10 * visit_seconds:  # the first call pays for what later ones find
+            seconds = stopwatch(call, 3)
+    except Exception as error:  # whatever it is, the others are measured
+        return failure(error)
+    return {"repetitions": max(1, math.ceil(visit_seconds / max(seconds, 1e-9))), "seconds": []}
+
+
+def quantiles(values) -> dict:
+    """Median, 10 % and 90 % quantile.
+
+    Examples
+    --------
+    >>> quantiles([1.0, 2.0, 6.0])
+    {'median': 2.0, 'q10': 1.2, 'q90': 5.2}
+    """
+    low, middle, high = (float(value) for value in np.quantile(values, [0.1, 0.5, 0.9]))
+    return {"median": middle, "q10": low, "q90": high}
