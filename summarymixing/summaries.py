@@ -83,7 +83,7 @@ def chunk_mean(s, chunks, padding_mask=None):
     """Mean of what each chunk may see: itself and its left context (2409.07165).
 
     Sums and counts of the chunks are added over the left context, or all the past by running sums; no T x T matrix
-    exists. A finite left context of L chunks costs O(L) more vector operations per chunk.
+    exists. A finite left context of L chunks costs O(log L) more vector operations per chunk.
 
     Arguments
     ---------
@@ -149,8 +149,8 @@ def causal_mean(s, padding_mask=None):
 def window_mean(s, half_width, padding_mask=None, chunks=None):
     """Mean of the neighbourhood [t - half_width, t + half_width] (Windowed SummaryMixing, 2602.09043).
 
-    Prefix sums make the cost independent of the width. At the edges of the utterance, and under ``chunks`` at the
-    edges of what frame t may see, the divisor is the number of real frames left in the window.
+    The cost does not depend on the width. At the edges of the utterance, and under ``chunks`` at the edges of what
+    frame t may see, the divisor is the number of real frames left in the window.
 
     Arguments
     ---------
@@ -179,9 +179,35 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
         prefix = F.pad(values.double().cumsum(1), (0, 0, 1, 0))
         return prefix.index_select(1, last + 1) - prefix.index_select(1, first)
 
-    sums = between(_mask(s, padding_mask))
-    counts = between(_valid(s, padding_mask, torch.float64))
-    return (sums / counts.clamp(min=1)).to(s.dtype)
+    s = _mask(s, padding_mask)
+    sums = _window_sums(s.to(_sum_dtype(s)), half_width) if chunks is None else between(s)
+    counts = between(_valid(s, padding_mask, torch.float64)).clamp(min=1)
+    return (sums / counts.to(sums.dtype)).to(s.dtype)
+
+
+def _window_sums(x, half_width, block=32):
+    """Sums over [t - half_width, t + half_width] without a difference of running sums, (B, T, S) -> (B, T, S).
+
+    A window is the end of one block, whole blocks, and the beginning of another. The parts are sums of the window's
+    own frames only, so that float32 is enough at any length, and a frame outside it has no part in it at all.
+    """
+    frames = x.shape[1]
+    half_width = min(half_width, max(frames - 1, 0))
+    width = 2 * half_width + 1
+    block = min(block, width)
+    whole, rest = divmod(width, block)
+    behind = half_width + 1 + -(frames + width) % block
+    x = F.pad(x, (0, 0, half_width, behind)).unflatten(1, (-1, block))  # [B, N, b, S]
+    ones = torch.ones(block, block, dtype=x.dtype, device=x.device)
+    with torch.autocast(x.device.type, enabled=False):
+        to_the_end = ones.triu() @ x
+        before = ones.tril(-1) @ x
+    totals = to_the_end[:, :, 0]
+    between = past_chunks(totals.flip(1), 1.0, whole - 1).flip(1)
+    sums = to_the_end + between.unsqueeze(2)
+    if rest:  # from these positions in its block a window reaches over one whole block more
+        sums[:, :, block - rest :] += F.pad(totals, (0, 0, 0, whole))[:, whole:].unsqueeze(2)
+    return sums.flatten(1, 2)[:, :frames] + before.flatten(1, 2)[:, width : width + frames]
 
 
 def window_bounds(num_frames, half_width, chunks=None, device=None):
@@ -215,7 +241,7 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
     padding_mask : torch.Tensor, optional
         (B, T) bool, True = padding.
     chunks : DynChunkTrainConfig, optional
-        Limits what t may see. A finite left context of L chunks costs O(L) more vector operations per chunk.
+        Limits what t may see. A finite left context of L chunks costs O(log L) more vector operations per chunk.
 
     Returns
     -------
@@ -250,7 +276,7 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
 def decayed_sum(values, decay, block=128):
     """Inclusive decayed running sum along dimension 2: ``y_t = sum_{u <= t} decay ** (t - u) * values_u``.
 
-    Blocks of ``block`` frames are one small triangular product each; the carry between blocks is a short loop.
+    Blocks of ``block`` frames are one small triangular product each; so is the carry between blocks.
 
     Arguments
     ---------
@@ -312,13 +338,21 @@ def past_chunks(last, decay, left_context):
     """
     count = last.shape[1]
     if left_context is None or left_context >= count:
-        carry, carries = torch.zeros_like(last[:, 0]), []
-        for k in range(count):
-            carries.append(carry)
-            carry = decay * carry + last[:, k]
-        return torch.stack(carries, dim=1)
-    # No difference of running sums here: it would leave rounding where a frame must see exactly nothing.
-    context = torch.zeros_like(last)
-    for back in range(1, left_context + 1):
-        context = context + decay ** (back - 1) * F.pad(last, (0, 0, back, 0))[:, :count]
-    return context
+        return _later(decayed_sum(last.unsqueeze(1), decay).squeeze(1), 1)
+    # Sums over 1, 2, 4, ... chunks, put together as the binary digits of the left context say. No difference of
+    # running sums here: it would leave rounding where a frame must see exactly nothing.
+    context, reached = torch.zeros_like(last), 0
+    doubled, size = last, 1
+    while reached < left_context:
+        if left_context & size:
+            context = context + decay**reached * _later(doubled, reached)
+            reached += size
+        if reached < left_context:
+            doubled = doubled + decay**size * _later(doubled, size)
+            size *= 2
+    return _later(context, 1)
+
+
+def _later(x, steps):
+    """(B, K, S) shifted to later k, zeros first."""
+    return F.pad(x, (0, 0, steps, 0))[:, : x.shape[1]]
