@@ -43,11 +43,24 @@ from summarymixing.yaml_files import (
 __all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_yaml"]
 
 #: Top-level keys and run options that may change between two starts of one run: how long it
-#: trains, where its folder now lies, and what does not touch the numbers.
+#: trains, where its folder now lies, how it is decoded, and what does not touch the numbers.
 RESUMABLE = {
     "number_of_epochs",
     "optimizer_step_limit",
     "output_folder",
+    "test_splits",
+    "test_beam_size",
+    "ctc_weight_decode",
+    "ctc_candidates",
+    "temperature",
+    "max_decode_ratio",
+    "language_model",
+    "tokenizer_source",  # a finished run's tokens are compared with it
+    "lm_model",
+    "lm_weight",
+    "ngram_lm",
+    "word_score",
+    "eval_batch_size",
     "num_workers",
     "device",
     "test_only",

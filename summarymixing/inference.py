@@ -8,19 +8,23 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.nn.utils.rnn import pad_sequence
 
 from summarymixing.corpora.audio import read_audio
-from summarymixing.decoding import GreedyCTC, ctc_greedy_tokens
+from summarymixing.decoding import GreedyCTC, GreedyTransducer, TransducerSearcher
 from summarymixing.errors import InputError
+from summarymixing.streaming import Stream
 from summarymixing.tasks.base import FINAL_MODEL
 from summarymixing.tasks.tokenizer import load_tokenizer
 
 
 class Transcriber:
-    """The recogniser of a finished CTC run.
+    """The recogniser of a finished run: CTC, transducer or encoder-decoder.
+
+    The run's YAML file says how: ``modules.encoder`` encodes; ``modules.decoder`` decodes if there is one, as
+    SpeechBrain's ``EncoderDecoderASR`` has it, else ``decoding_function``, as in ``EncoderASR``.
 
     Arguments
     ---------
     run_folder : str or pathlib.Path
-        A run folder that ``train.py`` wrote.
+        A run folder that a recipe's ``train.py`` wrote.
     device : str
         Where to compute.
 
@@ -37,25 +41,32 @@ class Transcriber:
     """
 
     def __init__(self, run_folder, device="cpu"):
-        folder = Path(run_folder)
+        self.run_folder = folder = Path(run_folder)
         yaml_file = folder / "hyperparams.yaml"
         for file in (yaml_file, folder / FINAL_MODEL, folder / "tokenizer.ckpt"):
             if not file.is_file():
                 raise InputError(f"{file}: missing, so {folder} holds no finished run; train it to its end first")
         with open(yaml_file, encoding="utf-8") as file:
             # Wherever the folder now lies, nothing may be made where it was trained.
-            hparams = load_hyperpyyaml(file, {"output_folder": str(folder)})
+            self.hparams = hparams = load_hyperpyyaml(file, {"output_folder": str(folder)})
         self.device = torch.device(device)
-        self.model = hparams["model"].to(self.device).eval()
-        state = torch.load(folder / FINAL_MODEL, map_location=self.device)
+        self.model = hparams["model"]
+        state = torch.load(folder / FINAL_MODEL, map_location="cpu")
         try:
             self.model.load_state_dict(state)
         except RuntimeError as error:
             raise InputError(
                 f"{folder / FINAL_MODEL}: does not fit the model of {yaml_file}; the two are not of the same run"
             ) from error
+        modules = hparams["modules"]
+        for module in [self.model, *modules.values()]:
+            module.to(self.device).eval()
+        self.encoder = modules["encoder"]
+        self.decoder = modules.get("decoder")
+        if self.decoder is None and "decoding_function" not in hparams:
+            raise InputError(f"{yaml_file}: needs modules.decoder or decoding_function to transcribe")
         self.tokenizer = load_tokenizer(folder / "tokenizer.ckpt")
-        self.blank_index = hparams["blank_index"]
+        self.blank_index = hparams.get("blank_index", 0)
         self.sample_rate = hparams["sample_rate"]
 
     @property
@@ -68,13 +79,15 @@ class Transcriber:
         return 1000 * features.hop * stride / self.sample_rate
 
     @torch.no_grad()
-    def transcribe(self, audio):
+    def transcribe(self, audio, chunk_ms=None, left_chunks=None):
         """Transcribe a batch of recordings, each as it would be alone.
 
         Arguments
         ---------
         audio : list
             Paths of audio files (any rate, any channels), or waveforms: (samples,) tensors at ``sample_rate``.
+        chunk_ms, left_chunks : optional
+            Hear no more than a stream of these settings would (:meth:`stream`); all of the audio by default.
 
         Returns
         -------
@@ -84,19 +97,78 @@ class Transcriber:
         Raises
         ------
         InputError
-            If a file cannot be read.
+            If a file cannot be read, or as in :meth:`stream`.
         """
         waves = [self._waveform(item) for item in audio]
         if not waves:
             return []
         counts = torch.tensor([len(wave) for wave in waves])
         batch = pad_sequence(waves, batch_first=True).to(self.device)
-        log_probs = self.model(batch, (counts.double() / batch.shape[1]).to(self.device))
-        decoded = ctc_greedy_tokens(log_probs, blank_index=self.blank_index)
+        lengths = (counts.double() / batch.shape[1]).to(self.device)
+        if chunk_ms is None:
+            encoded = self.encoder(batch, lengths)
+        else:
+            chunks = self.chunks(chunk_ms, left_chunks)
+            self.streaming_decoder()  # or an error
+            try:
+                encoded = self.encoder(batch, lengths, chunks=chunks)
+            except ValueError as error:  # a mixer that cannot be limited to chunks
+                raise InputError(f"{self.run_folder}: {error}") from error
+        if self.decoder is None:
+            decoded = self.hparams["decoding_function"](encoded, lengths)
+        else:
+            decoded = self.decoder(encoded, lengths)[0]
         return [self.tokenizer.decode_ids(tokens) for tokens in decoded]
 
     def _waveform(self, item):
         return item if isinstance(item, torch.Tensor) else read_audio(item, self.sample_rate)
+
+    def chunks(self, chunk_ms, left_chunks=None):
+        """What the encoder may see, in its own frames.
+
+        Arguments
+        ---------
+        chunk_ms : float
+            A multiple of :attr:`frame_ms`.
+        left_chunks : int, optional
+            Chunks of the past; all of them by default.
+
+        Returns
+        -------
+        DynChunkTrainConfig
+
+        Raises
+        ------
+        InputError
+            If ``chunk_ms`` is no multiple of a frame, or ``left_chunks`` negative.
+        """
+        frames = chunk_ms / self.frame_ms
+        if frames < 1 or not frames.is_integer():
+            raise InputError(f"chunk_ms={chunk_ms:g} must be a multiple of {self.frame_ms:g} ms, one encoder frame")
+        if left_chunks is not None and left_chunks < 0:
+            raise InputError(f"left_chunks={left_chunks} must be 0 or more, or None for all of the past")
+        return DynChunkTrainConfig(int(frames), left_chunks)
+
+    def streaming_decoder(self):
+        """A new greedy decoder of frames as they come.
+
+        Returns
+        -------
+        GreedyCTC or GreedyTransducer
+
+        Raises
+        ------
+        InputError
+            For an encoder-decoder run.
+        """
+        if self.decoder is None:
+            return GreedyCTC(self.blank_index)
+        if isinstance(self.decoder, TransducerSearcher):
+            return GreedyTransducer(self.model, max_symbols=self.decoder.max_symbols)
+        raise InputError(
+            f"{self.run_folder}: an encoder-decoder run cannot stream, because its decoder attends to the whole "
+            "utterance; transcribe offline, or train a CTC or transducer run"
+        )
 
     def stream(self, chunk_ms=640, left_chunks=None):
         """Begin to transcribe a stream.
@@ -116,44 +188,7 @@ class Transcriber:
         Raises
         ------
         InputError
-            If ``chunk_ms`` is no multiple of a frame, or the run's mixer cannot stream.
+            If ``chunk_ms`` is no multiple of a frame, or the run's mixer cannot stream, or it is an encoder-decoder
+            run.
         """
-        frames = chunk_ms / self.frame_ms
-        if frames < 1 or frames != int(frames):
-            raise InputError(f"chunk_ms={chunk_ms:g} must be a multiple of {self.frame_ms:g} ms, one encoder frame")
-        return Stream(self, DynChunkTrainConfig(int(frames), left_chunks))
-
-
-class Stream:
-    """One utterance as it is spoken; from :meth:`Transcriber.stream`.
-
-    The text is that of chunk-masked offline decoding of the same audio.
-    """
-
-    def __init__(self, transcriber, chunks):
-        self.transcriber = transcriber
-        try:
-            self.context = transcriber.model.make_streaming_context(chunks)
-        except ValueError as error:
-            raise InputError(str(error)) from error
-        self.decoder = GreedyCTC(transcriber.blank_index)
-
-    @torch.no_grad()
-    def feed(self, samples, final=False):
-        """Take in samples; return the text so far.
-
-        Arguments
-        ---------
-        samples : torch.Tensor
-            (n,), any n, at the run's sample rate.
-        final : bool
-            Nothing comes after these.
-
-        Returns
-        -------
-        str
-            Text of all the audio that has been decoded.
-        """
-        model, device = self.transcriber.model, self.transcriber.device
-        log_probs = model.forward_streaming(samples[None].to(device), self.context, final)
-        return self.transcriber.tokenizer.decode_ids(self.decoder.decode(log_probs[0]))
+        return Stream(self, self.chunks(chunk_ms, left_chunks))

@@ -1,46 +1,79 @@
-"""Transcribe audio files with a trained run: python tools/transcribe.py RUN AUDIO... [--stream --chunk-ms 640]"""
+"""Transcribe audio with a finished run: python tools/transcribe.py RUN AUDIO... [--stream --chunk-ms 640 --stats]
+
+AUDIO "-" is standard input, raw 16 kHz 16-bit little-endian mono PCM, so that a microphone can be piped in:
+
+    arecord -q -t raw -f S16_LE -r 16000 -c 1 | python tools/transcribe.py RUN - --stream
+"""
 
 import argparse
+import signal
 import sys
+
+import torch
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError, command_line
 from summarymixing.inference import Transcriber
+from summarymixing.streaming import Timing, partial_results, pcm_blocks
 
 
-def stream_file(transcriber, path, chunk_ms, left_chunks):
-    """Print the text of a file as its audio goes by."""
-    samples = read_audio(path, transcriber.sample_rate)
-    stream = transcriber.stream(chunk_ms, left_chunks)
-    blocks = samples.split(int(chunk_ms * transcriber.sample_rate / 1000))
-    for number, block in enumerate(blocks, start=1):
-        text = stream.feed(block, final=number == len(blocks))
-        seconds = min(number * chunk_ms / 1000, len(samples) / transcriber.sample_rate)
+def standard_input(samples):
+    """Blocks of so many samples from standard input."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("standard input is no pipe; pipe in raw 16 kHz 16-bit little-endian mono PCM")
+    # Ctrl-C also reaches the program at the other end of the pipe: its end of file ends the transcript. Again: stop.
+    signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.default_int_handler))
+    return pcm_blocks(sys.stdin.buffer, samples)
+
+
+def transcribe_stream(transcriber, audio, arguments):
+    """Print the text of a recording as its audio goes by."""
+    stream = transcriber.stream(arguments.chunk_ms, arguments.left_chunks)
+    frame = round(transcriber.frame_ms * transcriber.sample_rate / 1000)
+    blocks = standard_input(frame) if audio == "-" else read_audio(audio, transcriber.sample_rate).split(frame)
+    timing = Timing()
+    for seconds, text in partial_results(stream, blocks, timing):
         print(f"{seconds:7.2f} s  {text}", flush=True)
+    if arguments.stats:
+        print(f"stats: {timing}", file=sys.stderr)
+
+
+def transcribe_whole(transcriber, audio):
+    """Print the text of a recording."""
+    if audio == "-":
+        audio = torch.cat(list(standard_input(transcriber.sample_rate)))
+    print(transcriber.transcribe([audio])[0])
 
 
 @command_line
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="run folder of train.py")
-    parser.add_argument("audio", nargs="+", help="audio files: any format soundfile reads, any rate, any channels")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="run folder of a train.py")
+    parser.add_argument(
+        "audio",
+        nargs="+",
+        help="audio files: any format soundfile reads, any rate, any channels; - for standard input",
+    )
     parser.add_argument("--stream", action="store_true", help="print partial results chunk by chunk")
     parser.add_argument("--chunk-ms", type=float, default=640, help="chunk in ms, a multiple of an encoder frame")
     parser.add_argument("--left-chunks", type=int, help="chunks of the past that the mixer sees; default all")
+    parser.add_argument("--stats", action="store_true", help="with --stream: latency per chunk and real-time factor")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    if arguments.stats and not arguments.stream:
+        raise InputError("--stats measures a stream; add --stream")
 
     transcriber = Transcriber(arguments.run, arguments.device)
     unreadable = 0
-    for path in arguments.audio:
+    for audio in arguments.audio:
         # One bad file must not cost the others their transcripts.
         try:
             if len(arguments.audio) > 1:
-                print(path, end="\n" if arguments.stream else "\t", flush=True)
+                print(audio, end="\n" if arguments.stream else "\t", flush=True)
             if arguments.stream:
-                stream_file(transcriber, path, arguments.chunk_ms, arguments.left_chunks)
+                transcribe_stream(transcriber, audio, arguments)
             else:
-                print(transcriber.transcribe([path])[0])
+                transcribe_whole(transcriber, audio)
         except InputError as error:
             unreadable += 1
             print(f"error: {error}", file=sys.stderr)

@@ -128,13 +128,7 @@ class TransformerASR(SpeechBrainTransformerASR):
         initialise_encoder(encoder)
         if summary_decoder:
             make = decoder_mixer or (lambda size: SummaryMixing(size, summary="causal", dropout=dropout))
-            for layer in self.decoder.layers:
-                mixer = make(d_model)
-                if getattr(mixer, "summary", None) != "causal":
-                    raise ValueError(
-                        f"decoder_mixer gives a {type(mixer).__name__} that sees the future; give it summary=causal."
-                    )
-                layer.self_attn = MixerAsSelfAttention(mixer)
+            replace_decoder_attention(self.decoder, d_model, make)
 
     def forward(self, src, tgt, wav_len=None, pad_idx=0):
         """Encode and, given targets, decode; arguments as in SpeechBrain.
@@ -184,6 +178,32 @@ class TransformerASR(SpeechBrainTransformerASR):
     def _encoder_input(self, src, start):
         src = self.custom_src_module(src)
         return src if self.positional_encoding is None else src + self.positional_encoding(src, start)
+
+
+def replace_decoder_attention(decoder, d_model, make):
+    """Put a causal mixer in the place of every layer's self-attention; cross-attention stays.
+
+    Arguments
+    ---------
+    decoder : speechbrain.lobes.models.transformer.Transformer.TransformerDecoder
+        Changed.
+    d_model : int
+        Its features.
+    make : callable
+        ``make(d_model)`` gives the mixer of one layer.
+
+    Raises
+    ------
+    ValueError
+        If a mixer would see later tokens.
+    """
+    for layer in decoder.layers:
+        mixer = make(d_model)
+        if getattr(mixer, "summary", None) != "causal":
+            raise ValueError(
+                f"decoder_mixer gives a {type(mixer).__name__} that sees the future; give it summary=causal."
+            )
+        layer.self_attn = MixerAsSelfAttention(mixer)
 
 
 def initialise_encoder(encoder):

@@ -5,10 +5,12 @@ import logging
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DynamicBatchSampler
+from speechbrain.utils.distributed import run_on_main
 from torch.utils.data import Sampler
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError
+from summarymixing.tasks.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,61 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
     if not kept:
         raise InputError("no utterance of the training set has enough frames for its transcript")
     return dataset.filtered_sorted(key_test={"id": set(kept).__contains__}), len(dropped)
+
+
+def asr_splits(experiment, record, prepare):
+    """The data of a recipe: manifests, a tokenizer, and the training set's batches.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.Experiment
+        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits``, ``max_bad_fraction``,
+        ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_source``, ``tokenizer_type``, ``vocab_size``,
+        ``blank_index`` and the keys of :func:`dynamic_batches` in its YAML file; ``bos_index`` and ``eos_index`` if
+        its decoder needs them.
+    record : summarymixing.run_record.RunRecord
+        Receives the number of utterances left out.
+    prepare : callable
+        ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes the manifests.
+
+    Returns
+    -------
+    DynamicItemDataset
+        The training set.
+    dict of str to DynamicItemDataset
+        The other splits.
+    ShortFirst
+        Batches of the training set.
+    """
+    hparams, folder = experiment.hparams, experiment.run_folder
+    train_split = "+".join(hparams["train_splits"])
+    # The validation set may be tested as well.
+    splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
+    manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
+    run_on_main(prepare, args=[hparams["data_folder"], folder / "manifests", splits, hparams["max_bad_fraction"]])
+
+    tokenizer_file, marks = folder / "tokenizer.ckpt", {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
+    size, source = hparams["vocab_size"], hparams["tokenizer_source"]
+    if source is None:
+        train_tokenizer(manifests[train_split], tokenizer_file, size, hparams["tokenizer_type"], **marks)
+    else:
+        fetch_tokenizer(source, tokenizer_file, size, **marks)
+    tokenizer = load_tokenizer(tokenizer_file, into=hparams["tokenizer"])
+    rate, blank = hparams["sample_rate"], hparams["blank_index"]
+    data = {split: asr_dataset(manifests[split], tokenizer, rate, blank) for split in splits}
+    train_set, left_out = without_short_utterances(
+        data.pop(train_split), hparams["model"].frame_counts, tokenizer, rate, blank
+    )
+    record.set("utterances_left_out", left_out)
+    batches = dynamic_batches(
+        train_set,
+        hparams["max_batch_length"],
+        hparams["num_buckets"],
+        hparams["max_batch_ex"],
+        hparams["seed"],
+        hparams["short_first_epochs"],
+    )
+    return train_set, data, batches
 
 
 def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0, short_first_epochs=0):

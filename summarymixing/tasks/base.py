@@ -26,7 +26,9 @@ class Task(sb.Brain):
     ---------
     experiment : summarymixing.experiment.Experiment
         With ``model``, ``modules``, ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
-        ``tensorboard``, ``warmup_fraction``, ``lr``, ``avg_checkpoints`` and ``seed`` in its YAML file.
+        ``tensorboard``, ``lr_schedule``, ``avg_checkpoints`` and ``seed`` in its YAML file. ``lr_schedule`` is a
+        SpeechBrain scheduler that is called at every step (``!new:``), or the factory of one (``!name:``) that is
+        given ``lr``, ``warmup_fraction`` of the steps, and the number of steps.
     record : summarymixing.run_record.RunRecord
         Receives what the run measures.
     """
@@ -45,6 +47,7 @@ class Task(sb.Brain):
         self.epoch = None
         self.train_batches = None
         self.train_stats = {}
+        self.averaged = None
         self.loggers = [self.hparams.train_logger]
         if self.hparams.tensorboard:
             self.loggers.append(TensorboardLogger(self.run_folder / "tensorboard"))
@@ -72,13 +75,17 @@ class Task(sb.Brain):
         )
 
     def on_fit_start(self):
-        """Make the schedule for the number of batches there are, then resume."""
-        steps = self.hparams.number_of_epochs * -(-len(self.train_batches) // self.grad_accumulation_factor)
-        self.schedule = self.hparams.lr_schedule(
-            initial_value=self.hparams.lr,
-            num_warmup_steps=max(1, round(self.hparams.warmup_fraction * steps)),
-            num_training_steps=steps,
-        )
+        """Take the schedule, or make it for the number of batches there are; then resume."""
+        self.schedule = self.hparams.lr_schedule
+        if isinstance(self.schedule, partial | type):
+            processes = torch.distributed.get_world_size() if self.distributed_launch else 1
+            batches = -(-len(self.train_batches) // processes)
+            steps = self.hparams.number_of_epochs * -(-batches // self.grad_accumulation_factor)
+            self.schedule = self.schedule(
+                initial_value=self.hparams.lr,
+                num_warmup_steps=max(1, round(self.hparams.warmup_fraction * steps)),
+                num_training_steps=steps,
+            )
         self.checkpointer.add_recoverable("schedule", self.schedule)
         super().on_fit_start()
 
@@ -93,10 +100,17 @@ class Task(sb.Brain):
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, and set its learning rate."""
         seed = (self.hparams.seed * 1_000_003 + self.epoch) * 1_000_003 + self.step
+        if self.distributed_launch:  # each process drops and distorts in its own way
+            seed = seed * torch.distributed.get_world_size() + torch.distributed.get_rank()
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
         if should_step:
             self.schedule(self.optimizer)
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        # Between two steps of the optimizer a checkpoint would lose the gradients gathered so far.
+        between = self.step % self.grad_accumulation_factor != 0
+        return not between and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Record the epoch, and keep its checkpoint."""
@@ -132,9 +146,12 @@ class Task(sb.Brain):
             raise InputError(
                 f"{self.run_folder}: no epoch of this run is finished, so there is nothing to test; train it first"
             )
+        if checkpoints == self.averaged:
+            return  # by the test before
         load = partial(torch.load, map_location=self.device)
         average = average_checkpoints(checkpoints, "model", parameter_loader=load)
         self.hparams.model.load_state_dict(average)
         if sb.utils.distributed.if_main_process():
             torch.save(average, self.run_folder / FINAL_MODEL)
+        self.averaged = checkpoints
         self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])

@@ -8,10 +8,11 @@ import sentencepiece
 from speechbrain.utils.distributed import run_on_main
 
 from summarymixing.errors import InputError
+from summarymixing.fetching import fetch_file
 from summarymixing.files import atomic_open
 
 
-def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", column="wrd"):
+def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", column="wrd", bos_index=-1, eos_index=-1):
     """Train a tokenizer on the transcripts of a manifest, or keep the one that is there.
 
     Piece 0 is the unknown piece; CTC uses that index for its blank, so no target may contain it.
@@ -28,6 +29,8 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
         "unigram", "bpe" or "char".
     column : str
         Column of the manifest that holds the text.
+    bos_index, eos_index : int
+        Indices kept free for begin and end of sentence, which an attention decoder needs; -1 for none.
 
     Raises
     ------
@@ -44,10 +47,10 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     >>> load_tokenizer(folder / "tokenizer.ckpt").get_piece_size()
     13
     """
-    run_on_main(_train, args=[Path(manifest), Path(model_file), vocab_size, model_type, column])
+    run_on_main(_train, args=[Path(manifest), Path(model_file), vocab_size, model_type, column, bos_index, eos_index])
 
 
-def _train(manifest, model_file, vocab_size, model_type, column):
+def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_index):
     if model_file.is_file():
         return
     with open(manifest, newline="", encoding="utf-8") as file:
@@ -60,8 +63,8 @@ def _train(manifest, model_file, vocab_size, model_type, column):
             vocab_size=vocab_size,
             model_type=model_type,
             character_coverage=1.0,
-            bos_id=-1,
-            eos_id=-1,
+            bos_id=bos_index,
+            eos_id=eos_index,
             unk_id=0,
             num_threads=1,
             minloglevel=2,
@@ -86,6 +89,51 @@ def _train(manifest, model_file, vocab_size, model_type, column):
         )
     with atomic_open(model_file, "wb") as file:
         file.write(model.getvalue())
+
+
+def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1):
+    """Copy the tokenizer of another model, or check that the one that is there is the same.
+
+    Arguments
+    ---------
+    source : str or pathlib.Path
+        A local folder, or the name of a hub repository, that holds ``tokenizer.ckpt``; the YAML key
+        ``tokenizer_source``.
+    model_file : str or pathlib.Path
+        Where the copy goes.
+    vocab_size, bos_index, eos_index : int
+        What the tokenizer must have.
+
+    Raises
+    ------
+    InputError
+        If the tokenizer cannot be had, does not fit, or differs from the one that the run has already.
+    """
+    run_on_main(_fetch, args=[source, Path(model_file), vocab_size, bos_index, eos_index])
+
+
+def _fetch(source, model_file, vocab_size, bos_index, eos_index):
+    file = fetch_file(source, "tokenizer.ckpt", "tokenizer_source")
+    tokenizer = load_tokenizer(file)
+    if tokenizer.get_piece_size() != vocab_size:
+        raise InputError(
+            f"{file}: this tokenizer has {tokenizer.get_piece_size()} pieces and the key vocab_size={vocab_size}; set "
+            "the key vocab_size to that number"
+        )
+    for key, wanted, found in [
+        ("bos_index", bos_index, tokenizer.bos_id()),
+        ("eos_index", eos_index, tokenizer.eos_id()),
+    ]:
+        if wanted != -1 and wanted != found:
+            raise InputError(f"{file}: key {key}={wanted}, but this tokenizer has it at {found}, text at {wanted}")
+    content = file.read_bytes()
+    if model_file.is_file() and model_file.read_bytes() != content:
+        raise InputError(
+            f"{model_file}: this run was trained with other tokens than those of {file}; train a new run with the key "
+            "tokenizer_source, or set tokenizer_source to null if the language model was trained on this run's tokens"
+        )
+    with atomic_open(model_file, "wb") as copy:
+        copy.write(content)
 
 
 def load_tokenizer(model_file, into=None):

@@ -1,0 +1,36 @@
+"""Train a CTC recogniser on LibriSpeech: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value ...]"""
+
+import sys
+
+from summarymixing.corpora import librispeech
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.ngram import check_language_model
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.ctc import CTC
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    # Now, and not after days of training.
+    check_language_model(hparams["ngram_lm"], hparams["test_beam_size"])
+    train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
+
+    task = CTC(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+    for split in hparams["test_splits"]:
+        searches = {split: None}
+        if hparams["test_beam_size"] > 1:
+            searches[f"{split}_beam{hparams['test_beam_size']}"] = hparams["beam_search"](hparams["tokenizer"])
+        for name, search in searches.items():
+            result = task.test(name, data[split], loader, search)
+            print(f"{experiment.name} {name}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Train a streaming transducer on LibriSpeech: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value]"""
+
+import sys
+
+from summarymixing.corpora import librispeech
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.transducer import Transducer
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
+
+    task = Transducer(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+
+    searches = {"": hparams["decoder"]}
+    if hparams["test_beam_size"] > 1:
+        searches[f"_beam{hparams['test_beam_size']}"] = hparams["beam_decoder"]
+    for split in hparams["test_splits"]:
+        for suffix, search in searches.items():
+            result = task.test(split + suffix, data[split], loader, search)
+            print(f"{experiment.name} {split}{suffix}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

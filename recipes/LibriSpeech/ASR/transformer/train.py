@@ -1,0 +1,33 @@
+"""Train an encoder-decoder on LibriSpeech: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value ...]"""
+
+import sys
+
+from summarymixing.corpora import librispeech
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.seq2seq import Seq2Seq
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    # Now, and not after days of training, a language model that does not fit is an error.
+    hparams["decoder"].load()
+    train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
+
+    task = Seq2Seq(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+    for split in hparams["test_splits"]:
+        searches = {split: hparams["decoder"], f"{split}_greedy": hparams["greedy_decoder"]}
+        for name, search in searches.items():
+            result = task.test(name, data[split], loader, search)
+            print(f"{experiment.name} {name}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

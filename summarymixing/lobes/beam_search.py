@@ -1,0 +1,172 @@
+"""Joint CTC/attention beam search with an optional language model, the same in any batch."""
+
+import torch
+from speechbrain.decoders.scorer import CTCScorer, ScorerBuilder, TransformerLMScorer
+from speechbrain.decoders.seq2seq import S2STransformerBeamSearcher
+from torch import nn
+
+from summarymixing.lobes.language_model import load_language_model
+
+
+class BeamSearch(nn.Module):
+    """SpeechBrain's ``S2STransformerBeamSearcher``, with ``CTCScorer`` and ``TransformerLMScorer`` where asked for.
+
+    Called as ``decoder(encoder_out, wav_lens)``, which is what SpeechBrain's ``EncoderDecoderASR`` does.
+
+    Arguments
+    ---------
+    model : EncoderDecoder
+        Its decoder and both outputs are used, not owned: this module has no parameters of its own.
+    bos_index, eos_index, blank_index : int
+        Begin and end of sentence, CTC's blank.
+    beam_size : int
+        Hypotheses; 1 is greedy.
+    ctc_weight : float
+        Of CTC's score; the decoder's own has the rest. 0 leaves CTC out.
+    temperature : float
+        Divides the decoder's logits.
+    max_decode_ratio : float
+        Tokens of a hypothesis over encoder frames, at most.
+    ctc_candidates : int, optional
+        Tokens of a step that CTC scores, the best of the other scores; all by default, which takes much more memory.
+    language_model : str, optional
+        A local folder, or the name of a hub repository, that holds ``lm.ckpt``. Loaded at first use, or by
+        :meth:`load`.
+    make_language_model : callable, optional
+        ``make_language_model(vocab=...)`` gives SpeechBrain's ``TransformerLM``.
+    lm_weight, lm_temperature : float
+        Of the language model's score; divides its logits.
+
+    Example
+    -------
+    >>> from summarymixing.lobes import (
+    ...     ConformerEncoder, ConvolutionalFrontEnd, EncoderDecoder, GlobalNormalization, LogMel, SpeechEncoder,
+    ...     TransformerDecoder
+    ... )
+    >>> encoder = SpeechEncoder(
+    ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
+    ... )
+    >>> model = EncoderDecoder(encoder, TransformerDecoder(30, 64, 4, 128, num_layers=1), vocab_size=30).eval()
+    >>> search = BeamSearch(model, bos_index=1, eos_index=2, beam_size=2, max_decode_ratio=0.2)
+    >>> tokens, lengths, scores, log_probs = search(model(torch.rand(2, 16000)))
+    >>> len(tokens)
+    2
+    """
+
+    def __init__(
+        self,
+        model,
+        bos_index,
+        eos_index,
+        blank_index=0,
+        beam_size=10,
+        ctc_weight=0.4,
+        temperature=1.0,
+        max_decode_ratio=1.0,
+        ctc_candidates=None,
+        language_model=None,
+        make_language_model=None,
+        lm_weight=0.0,
+        lm_temperature=1.0,
+    ):
+        super().__init__()
+        # In a tuple, where PyTorch does not look: the model's parameters must not appear twice in an experiment.
+        self._model = (model,)
+        self._searcher = None
+        self.blank_index = blank_index
+        self.ctc_weight = ctc_weight
+        self.ctc_candidates = ctc_candidates
+        self.language_model = language_model
+        self.make_language_model = make_language_model
+        self.lm_weight = lm_weight
+        self.lm_temperature = lm_temperature
+        self.settings = {
+            "bos_index": bos_index,
+            "eos_index": eos_index,
+            "beam_size": beam_size,
+            "temperature": temperature,
+            "min_decode_ratio": 0.0,
+            "max_decode_ratio": max_decode_ratio,
+            "using_eos_threshold": False,
+            "length_normalization": True,
+        }
+
+    def load(self):
+        """Load the language model, if there is one, and make the searcher.
+
+        Raises
+        ------
+        InputError
+            If the language model cannot be had, or does not fit.
+        """
+        (model,) = self._model
+        full, partial, weights, scale = [], [], {}, 1
+        if self.language_model is not None:
+            vocab_size = model.output.out_features
+            lm = load_language_model(self.language_model, self.make_language_model, vocab_size)
+            full.append(TransformerLMScorer(lm, self.lm_temperature))
+            weights["transformerlm"] = self.lm_weight
+        if self.ctc_weight > 0:
+            ctc = CTCScorer(model.ctc_output, self.blank_index, self.settings["eos_index"])
+            if self.ctc_candidates is None:
+                full.append(ctc)
+            else:
+                partial.append(ctc)
+                scale = self.ctc_candidates / self.settings["beam_size"]
+            weights["ctc"] = self.ctc_weight
+        scorer = ScorerBuilder(weights, full, partial, scale) if weights else None
+        searcher = _Searcher([model.decoder, model.output], scorer=scorer, **self.settings)
+        self._searcher = (searcher,)
+
+    @torch.no_grad()
+    def forward(self, encoder_out, wav_lens=None):
+        """Decode a padded batch, each utterance as it would be alone.
+
+        Arguments
+        ---------
+        encoder_out : torch.Tensor
+            (B, T, D), zero at padding.
+        wav_lens : torch.Tensor, optional
+            Not used: times T and rounded, relative lengths in samples miss the frame count of every fifth utterance,
+            while the encoder's zeros tell it exactly.
+
+        Returns
+        -------
+        list of list of int
+            Best hypothesis of each utterance, without begin and end of sentence.
+        torch.Tensor
+            Its relative length.
+        torch.Tensor
+            Its score.
+        torch.Tensor
+            Log-probabilities of its tokens.
+        """
+        if self._searcher is None:
+            self.load()
+        (searcher,) = self._searcher
+        frames = torch.arange(1, encoder_out.shape[1] + 1, device=encoder_out.device)
+        counts = (encoder_out.ne(0).any(-1) * frames).amax(1).clamp(min=1)
+        longest = int(counts.max())
+        with torch.autocast(encoder_out.device.type, enabled=False):
+            return searcher(encoder_out[:, :longest].float(), counts / longest)
+
+
+class _Searcher(S2STransformerBeamSearcher):
+    """SpeechBrain's searcher, but an utterance's own length limits its tokens, not that of the batch."""
+
+    def set_n_out(self):
+        return self.fc.out_features
+
+    def init_beam_search_data(self, enc_states, wav_len):
+        data = super().init_beam_search_data(enc_states, wav_len)
+        limits = (data[-1] * self.max_decode_ratio).long().clamp(min=1)  # of each hypothesis
+        self.last_steps = limits - 1
+        # 0 steps, which SpeechBrain computes for a short utterance and a small ratio, would fail.
+        self.max_decode_steps = int(limits.max())
+        return data
+
+    def _set_eos_minus_inf_step(self, log_probs, step, min_decode_steps):
+        """At its last step a hypothesis can only end."""
+        ended = (self.last_steps <= step).unsqueeze(1)
+        others = torch.arange(log_probs.shape[1], device=log_probs.device) != self.eos_index
+        return log_probs.masked_fill(ended & others, self.minus_inf)

@@ -1,0 +1,139 @@
+"""A whole transducer recogniser: speech encoder, prediction network and joint network."""
+
+import torch
+import torch.nn.functional as F
+from speechbrain.nnet.embedding import Embedding
+from speechbrain.nnet.RNN import LSTM
+from speechbrain.nnet.transducer.transducer_joint import Transducer_joint
+from torch import nn
+
+
+class TransducerModel(nn.Module):
+    """A speech encoder, an LSTM that predicts from the tokens so far, and a joint network over both.
+
+    The parts around the encoder are those of SpeechBrain's LibriSpeech recipe: tokens enter the LSTM as one-hot
+    vectors, the blank, which also begins every transcript, as zeros; both sides are projected and summed.
+
+    Arguments
+    ---------
+    encoder : SpeechEncoder
+        Waveform to frames.
+    vocab_size : int
+        Tokens, the blank included.
+    blank_index : int
+        The blank among them.
+    predictor_size : int
+        Features of the LSTM.
+    joint_size : int
+        Features in which the two sides are summed.
+    embedding_dropout, predictor_dropout : float
+        On the LSTM's input and output.
+    activation : type
+        After the sum.
+
+    Example
+    -------
+    >>> from summarymixing.lobes import (
+    ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
+    ... )
+    >>> encoder = SpeechEncoder(
+    ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
+    ... )
+    >>> model = TransducerModel(encoder, vocab_size=30).eval()
+    >>> model(torch.rand(1, 16000)).shape
+    torch.Size([1, 26, 64])
+    >>> logits, ctc_log_probs = model(torch.rand(1, 16000), tokens=torch.tensor([[4, 2, 7]]))
+    >>> logits.shape, ctc_log_probs.shape
+    (torch.Size([1, 26, 4, 30]), torch.Size([1, 26, 30]))
+    """
+
+    def __init__(
+        self,
+        encoder,
+        vocab_size,
+        blank_index=0,
+        predictor_size=512,
+        joint_size=640,
+        embedding_dropout=0.0,
+        predictor_dropout=0.0,
+        activation=nn.GELU,
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.blank_index = blank_index
+        self.embedding = Embedding(vocab_size, consider_as_one_hot=True, blank_id=blank_index)
+        self.embedding_dropout = nn.Dropout(embedding_dropout)
+        self.lstm = LSTM(predictor_size, input_size=vocab_size - 1)
+        self.predictor_dropout = nn.Dropout(predictor_dropout)
+        self.encoder_proj = nn.Linear(encoder.d_model, joint_size, bias=False)
+        self.predictor_proj = nn.Linear(predictor_size, joint_size, bias=False)
+        self.joint = Transducer_joint(joint="sum", nonlinearity=activation)
+        self.output = nn.Linear(joint_size, vocab_size, bias=False)
+        self.ctc_output = nn.Linear(joint_size, vocab_size)
+
+    def frame_counts(self, sample_counts):
+        """Encoder frames of utterances of so many samples."""
+        return self.encoder.frame_counts(sample_counts)
+
+    def forward(self, wavs, wav_lens=None, chunks=None, tokens=None):
+        """Encode; with ``tokens`` go on to everything that the losses need.
+
+        Training does both in this one call, because several processes only average the gradients of what the call of
+        the wrapped module used.
+
+        Arguments
+        ---------
+        wavs, wav_lens, chunks
+            As in :class:`~summarymixing.lobes.SpeechEncoder`.
+        tokens : torch.Tensor, optional
+            (B, U) targets without a start token; what pads them does not matter.
+
+        Returns
+        -------
+        torch.Tensor
+            Without ``tokens``: the encoder's output (B, T, D), zero at padding. With them: logits (B, T, U + 1, V).
+        torch.Tensor
+            Only with ``tokens``: log-probabilities (B, T, V) of the auxiliary CTC output.
+        """
+        encoded = self.encoder(wavs, wav_lens, chunks)[0]
+        if tokens is None:
+            return encoded
+        frames = self.encoder_proj(encoded)
+        logits = self.join(frames.unsqueeze(2), self.predict_all(tokens).unsqueeze(1))
+        return logits, torch.log_softmax(self.ctc_output(frames), dim=-1, dtype=torch.float32)
+
+    def predict(self, tokens, state=None):
+        """Go on with the prediction network.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            (B, U), the next tokens.
+        state : tuple of torch.Tensor, optional
+            From the last call; None before the first token, which is the blank.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, U, joint_size).
+        tuple of torch.Tensor
+            The new state, two of (1, B, predictor_size).
+        """
+        x, state = self.lstm(self.embedding_dropout(self.embedding(tokens)), state)
+        return self.predictor_proj(self.predictor_dropout(x)), state
+
+    def predict_all(self, tokens):
+        """The prediction network's output before the first of (B, U) tokens and after each, (B, U + 1, joint_size)."""
+        return self.predict(F.pad(tokens, (1, 0), value=self.blank_index))[0]
+
+    def join(self, frames, predicted):
+        """Logits of every pair of a projected frame and a prediction; the leading dimensions broadcast."""
+        return self.output(self.joint(frames, predicted))
+
+    def make_streaming_context(self, chunks, batch_size=1):
+        """A blank context for :meth:`forward_streaming`."""
+        return self.encoder.make_streaming_context(chunks, batch_size)
+
+    def forward_streaming(self, samples, context, final=False):
+        """Encoder output of the frames that the next samples complete, (B, m, D)."""
+        return self.encoder.forward_streaming(samples, context, final)

@@ -1,0 +1,98 @@
+"""CTC beam search with an optional n-gram language model."""
+
+import importlib.util
+from pathlib import Path
+
+from speechbrain.decoders.ctc import CTCBeamSearcher
+
+from summarymixing.errors import InputError
+
+
+def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None, lm_weight=0.5, word_score=1.5):
+    """SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer.
+
+    Arguments
+    ---------
+    tokenizer : sentencepiece.SentencePieceProcessor
+        Its pieces are the outputs of the model.
+    blank_index : int
+        The blank.
+    beam_size : int
+        Hypotheses.
+    language_model : str or pathlib.Path, optional
+        An n-gram model over words, ``.arpa`` or KenLM's binary; needs the packages kenlm and pygtrie.
+    lm_weight, word_score : float
+        Of the language model; added for each word, against its preference for few. Both only with a language model.
+
+    Returns
+    -------
+    speechbrain.decoders.ctc.CTCBeamSearcher
+        ``searcher(log_probs, lengths)`` gives a list of hypotheses for each utterance, the best first.
+
+    Raises
+    ------
+    InputError
+        As in :func:`check_language_model`, or if KenLM cannot read the file.
+
+    Example
+    -------
+    >>> import io, sentencepiece, torch
+    >>> model = io.BytesIO()
+    >>> sentencepiece.SentencePieceTrainer.Train(
+    ...     sentence_iterator=iter(["A B A"]), model_writer=model, vocab_size=4, model_type="char",
+    ...     bos_id=-1, eos_id=-1, minloglevel=2)
+    >>> tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    >>> search = ctc_beam_search(tokenizer, beam_size=3)
+    >>> frames = torch.tensor(tokenizer.encode("A B"))
+    >>> search(torch.nn.functional.one_hot(frames, 4).float().mul(9).log_softmax(-1)[None], torch.ones(1))[0][0].text
+    'A B'
+    """
+    check_language_model(language_model, beam_size)
+    pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
+    try:
+        return CTCBeamSearcher(
+            blank_index=blank_index,
+            vocab_list=pieces,
+            beam_size=beam_size,
+            kenlm_model_path=None if language_model is None else str(language_model),
+            alpha=lm_weight,
+            beta=word_score,
+        )
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{language_model}: key ngram_lm: KenLM cannot read this file ({reason})") from error
+
+
+def check_language_model(language_model, beam_size):
+    """Refuse an n-gram model that is not there or could not be used.
+
+    Arguments
+    ---------
+    language_model : str or pathlib.Path or None
+        The key ``ngram_lm``.
+    beam_size : int
+        The key ``test_beam_size``.
+
+    Raises
+    ------
+    InputError
+        If the file or a package is missing, or decoding is greedy.
+
+    Example
+    -------
+    >>> check_language_model(None, beam_size=1)
+    """
+    if language_model is None:
+        return
+    if not Path(language_model).is_file():
+        raise InputError(f"{language_model}: no such file; correct the key ngram_lm, or set it to null")
+    if beam_size < 2:
+        raise InputError(
+            f"{language_model}: key ngram_lm needs beam search: set the key test_beam_size, now {beam_size}, to 100"
+        )
+    missing = [name for name in ("kenlm", "pygtrie") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{language_model}: key ngram_lm needs {' and '.join(missing)}; run: pip install {' '.join(missing)}, "
+            "or set ngram_lm to null"
+        )

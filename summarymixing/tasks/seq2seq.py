@@ -1,0 +1,100 @@
+"""Speech recognition with an attention decoder and CTC, trained and decoded jointly."""
+
+import speechbrain as sb
+import torch
+import torch.nn.functional as F
+from speechbrain.nnet.losses import ctc_loss, kldiv_loss
+
+from summarymixing.tasks.recognition import Recognition
+
+
+def shifted_tokens(tokens, token_counts, bos_index, eos_index):
+    """What the decoder reads and what it must say next.
+
+    Arguments
+    ---------
+    tokens : torch.Tensor
+        (B, U), zero at padding.
+    token_counts : torch.Tensor
+        (B,) int64, real tokens of each row.
+    bos_index, eos_index : int
+        Begin and end of sentence.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, U + 1), the tokens behind ``bos_index``.
+    torch.Tensor
+        (B, U + 1), the tokens before ``eos_index``.
+
+    Example
+    -------
+    >>> shifted_tokens(torch.tensor([[5, 6], [7, 0]]), torch.tensor([2, 1]), 1, 2)
+    (tensor([[1, 5, 6],
+            [1, 7, 0]]), tensor([[5, 6, 2],
+            [7, 2, 0]]))
+    """
+    inputs = F.pad(tokens, (1, 0), value=bos_index)
+    outputs = F.pad(tokens, (0, 1)).scatter(1, token_counts[:, None], eos_index)
+    return inputs, outputs
+
+
+class Seq2Seq(Recognition):
+    """Trains an :class:`~summarymixing.lobes.EncoderDecoder`, and scores it by joint beam search.
+
+    The loss is ``ctc_weight * CTC + (1 - ctc_weight) * KL``, both sums over an utterance and means over the batch, in
+    float32; KL is the divergence of the decoder from targets smoothed by ``label_smoothing``.
+
+    Besides the keys of :class:`~summarymixing.tasks.recognition.Recognition` the YAML file has ``bos_index``,
+    ``eos_index``, ``ctc_weight``, ``label_smoothing``, ``decoder`` and ``greedy_decoder`` (each a
+    :class:`~summarymixing.lobes.BeamSearch`, for test and validation) and ``valid_search_interval``, the epochs from
+    one validation by search to the next; the others tell the accuracy of the next token alone.
+    """
+
+    def compute_forward(self, batch, stage):
+        """Log-probabilities of CTC (B, T, V) and of the next token (B, U + 1, V), encoded frames and their lengths."""
+        wavs, lengths = self.waveforms(batch, stage)
+        inputs, _ = self.shifted(*self.targets(batch, stage))
+        ctc, attention, encoded = self.modules.encoder(wavs, lengths, inputs, self.chunks(stage))
+        return ctc, attention, encoded, self.frame_lengths(wavs, lengths, ctc.shape[1])
+
+    def shifted(self, tokens, lengths):
+        """Inputs and outputs of the decoder; see :func:`shifted_tokens`."""
+        counts = (lengths * tokens.shape[1]).round().long()
+        return shifted_tokens(tokens, counts, self.hparams.bos_index, self.hparams.eos_index)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The joint loss; outside training also count right tokens and, where it is time for it, search."""
+        ctc, attention, encoded, lengths = predictions
+        tokens, token_lengths = self.targets(batch, stage)
+        _, outputs = self.shifted(tokens, token_lengths)
+        counts = (token_lengths * tokens.shape[1]).round() + 1  # with the end of sentence
+        ctc_part = ctc_loss(ctc, tokens, lengths, token_lengths, self.hparams.blank_index, reduction="batchmean")
+        attention_part = kldiv_loss(
+            attention,
+            outputs,
+            length=counts / outputs.shape[1],
+            label_smoothing=self.hparams.label_smoothing,
+            reduction="batchmean",
+        )
+        if stage != sb.Stage.TRAIN:
+            real = torch.arange(outputs.shape[1], device=self.device) < counts[:, None]
+            self.right += int(((attention.argmax(-1) == outputs) & real).sum())
+            self.tokens += int(real.sum())
+            if self.searcher is not None:
+                self.keep(batch, self.texts(self.searcher(encoded)[0]))
+        return self.hparams.ctc_weight * ctc_part + (1 - self.hparams.ctc_weight) * attention_part
+
+    def on_stage_start(self, stage, epoch=None):
+        """Choose the searcher of this stage."""
+        super().on_stage_start(stage, epoch)
+        self.right = self.tokens = 0
+        self.searcher = None
+        if stage == sb.Stage.TEST:
+            self.searcher = self.test_search or self.hparams.decoder
+        elif stage == sb.Stage.VALID and epoch % self.hparams.valid_search_interval == 0:
+            self.searcher = self.hparams.greedy_decoder
+
+    def valid_metrics(self):
+        """Accuracy of the next token in percent, given the right ones before it; error rates if it was searched."""
+        return {"accuracy": 100 * self.right / max(1, self.tokens), **super().valid_metrics()}

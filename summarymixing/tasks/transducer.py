@@ -1,0 +1,99 @@
+"""Speech recognition with a transducer (RNN-T), offline and streaming from one model."""
+
+import speechbrain as sb
+import torch
+from speechbrain.nnet.losses import ctc_loss
+from torchaudio.functional import rnnt_loss
+
+from summarymixing.tasks.recognition import Recognition
+
+
+def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
+    """Minus the log-probability of each transcript summed over its alignments, a mean over the batch.
+
+    In float32 whatever the autocast.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        (B, T, U + 1, V), not normalised.
+    tokens : torch.Tensor
+        (B, U) targets, padded with anything.
+    frame_counts, token_counts : torch.Tensor
+        (B,) real frames and tokens of each row.
+    blank_index : int
+        The blank.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Example
+    -------
+    >>> one_way = torch.zeros(1, 1, 1, 4)  # one frame, no token: the blank it must be, one of four
+    >>> loss = transducer_loss(one_way, torch.zeros(1, 0), torch.tensor([1]), torch.tensor([0]))
+    >>> round(float(loss.exp()), 4)
+    4.0
+    """
+    # torchaudio wants tensors that end where the longest row ends.
+    frames, length = int(frame_counts.max()), int(token_counts.max())
+    with torch.autocast(logits.device.type, enabled=False):
+        return rnnt_loss(
+            logits[:, :frames, : length + 1].float().contiguous(),
+            tokens[:, :length].int().contiguous(),
+            frame_counts.int(),
+            token_counts.int(),
+            blank=blank_index,
+        )
+
+
+class Transducer(Recognition):
+    """Trains a :class:`~summarymixing.lobes.TransducerModel`, and scores it by greedy decoding.
+
+    The loss is that of the transducer; while CTC on the encoder helps, ``ctc_weight * CTC + (1 - ctc_weight) * it``,
+    both sums over an utterance and means over the batch.
+
+    Besides the keys of :class:`~summarymixing.tasks.recognition.Recognition` the YAML file has ``ctc_weight``,
+    ``ctc_epochs`` (the first epochs that use CTC) and ``decoder``
+    (:class:`~summarymixing.decoding.TransducerSearcher`). :meth:`test` also takes another searcher.
+    """
+
+    def compute_forward(self, batch, stage):
+        """In training logits and CTC log-probabilities, else the encoder's output; with its frame counts."""
+        wavs, lengths = self.waveforms(batch, stage)
+        tokens = self.targets(batch, stage)[0] if stage == sb.Stage.TRAIN else None
+        model = self.hparams.model  # not wrapped for several processes
+        counts = model.frame_counts(model.encoder.sample_counts(wavs, lengths))
+        return self.modules.encoder(wavs, lengths, self.chunks(stage), tokens), counts
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The loss, a mean over the batch, outside training the transducer's alone; there also decode."""
+        output, counts = predictions
+        tokens, lengths = self.targets(batch, stage)
+        token_counts = (lengths * tokens.shape[1]).round().int()
+        if stage == sb.Stage.TRAIN:
+            return self._training_loss(*output, counts, tokens, token_counts)
+        search = self.test_search if stage == sb.Stage.TEST else None
+        self.keep(batch, self.texts((search or self.hparams.decoder)(output)[0]))
+        return self._evaluation_loss(output, counts, tokens, token_counts)
+
+    def _training_loss(self, logits, ctc_log_probs, counts, tokens, token_counts):
+        blank = self.hparams.blank_index
+        # Weight 0 rather than no term: with several processes every parameter needs a gradient.
+        weight = self.hparams.ctc_weight if self.epoch <= self.hparams.ctc_epochs else 0.0
+        loss = transducer_loss(logits, tokens, counts, token_counts, blank)
+        frames, length = ctc_log_probs.shape[1], tokens.shape[1]
+        ctc = ctc_loss(ctc_log_probs, tokens, counts / frames, token_counts / length, blank, reduction="batchmean")
+        return weight * ctc + (1 - weight) * loss
+
+    def _evaluation_loss(self, encoded, counts, tokens, token_counts):
+        """Row by row: (B, T, U + 1, V) logits of a batch of long utterances need gigabytes."""
+        model, losses = self.hparams.model, []
+        for row, (frames, length) in enumerate(zip(counts.tolist(), token_counts.tolist(), strict=True)):
+            one = slice(row, row + 1)
+            target = tokens[one, :length]
+            projected = model.encoder_proj(encoded[one, :frames]).unsqueeze(2)
+            logits = model.join(projected, model.predict_all(target).unsqueeze(1))
+            losses.append(transducer_loss(logits, target, counts[one], token_counts[one], self.hparams.blank_index))
+        return torch.stack(losses).mean()

@@ -1,0 +1,105 @@
+"""CTC beam search: as greedy where the frames are sure, better where a sum of paths or a language model decides."""
+
+import io
+
+import pytest
+import sentencepiece
+import torch
+
+from summarymixing.decoding import ctc_greedy_tokens
+from summarymixing.errors import InputError
+from summarymixing.ngram import check_language_model, ctc_beam_search
+
+#: Bigrams that prefer A CAT to A CUT.
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=4
+
+\\1-grams:
+-1.0\t<unk>\t0
+0\t<s>\t-0.3
+-1.0\t</s>\t0
+-0.5\tA\t-0.3
+-0.9\tCAT\t-0.3
+-0.9\tCUT\t-0.3
+
+\\2-grams:
+-0.1\t<s> A
+-0.1\tA CAT
+-4.0\tA CUT
+-0.4\tCAT </s>
+
+\\end\\
+"""
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["A CAT", "A CUT"]),
+        model_writer=model,
+        vocab_size=7,
+        model_type="char",
+        bos_id=-1,
+        eos_id=-1,
+        minloglevel=2,
+    )
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def frames(tokenizer, text, *doubts):
+    """Log-probabilities (1, T, V) of a text, a frame a token; ``doubts`` are (token, other, probability of other)."""
+    probs = torch.full((len(tokenizer.encode(text)), tokenizer.get_piece_size()), 1e-4)
+    for frame, token in enumerate(tokenizer.encode(text)):
+        probs[frame, token] = 1.0
+        for before, other, share in doubts:
+            if token == tokenizer.piece_to_id(before):
+                probs[frame, token], probs[frame, tokenizer.piece_to_id(other)] = 1 - share, share
+    return probs.log()[None]
+
+
+def test_sure_frames_give_what_greedy_gives_and_padding_adds_nothing(tokenizer):
+    search = ctc_beam_search(tokenizer, beam_size=5)
+    log_probs = frames(tokenizer, "A CAT")
+    blank = torch.full((1, 3, log_probs.shape[-1]), -torch.inf)
+    blank[..., 0] = 0.0  # as CTCModel fills padding
+    for padded in (log_probs, torch.cat([log_probs, blank], dim=1)):
+        assert search(padded)[0][0].text == "A CAT" == tokenizer.decode(ctc_greedy_tokens(padded)[0])
+
+
+def test_the_paths_of_a_text_are_summed(tokenizer):
+    """Two frames: blank twice is the best path, 0.36; but A has three, of 0.16 and twice 0.24."""
+    a = tokenizer.piece_to_id("A")
+    probs = torch.full((1, 2, tokenizer.get_piece_size()), 1e-9)
+    probs[..., 0], probs[..., a] = 0.6, 0.4
+    assert ctc_greedy_tokens(probs.log()) == [[]]
+    best, second = ctc_beam_search(tokenizer, beam_size=5)(probs.log())[0][0], probs[0, :, 0].prod()
+    assert best.text == "A" and best.score == pytest.approx(torch.tensor(0.64).log().item(), abs=1e-4)
+    assert best.score > second.log()
+
+
+def test_a_language_model_decides(tokenizer, tmp_path):
+    pytest.importorskip("kenlm")
+    pytest.importorskip("pygtrie")
+    (tmp_path / "two.arpa").write_text(ARPA)
+    log_probs = frames(tokenizer, "A CUT", ("U", "A", 0.4))
+    assert ctc_beam_search(tokenizer, beam_size=5)(log_probs)[0][0].text == "A CUT"
+    with_lm = ctc_beam_search(tokenizer, beam_size=5, language_model=tmp_path / "two.arpa", lm_weight=1.0)
+    assert with_lm(log_probs)[0][0].text == "A CAT"
+    (tmp_path / "bad.arpa").write_text("no n-grams")
+    with pytest.raises(InputError, match="bad.arpa: key ngram_lm: KenLM cannot read this file"):
+        ctc_beam_search(tokenizer, language_model=tmp_path / "bad.arpa")
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "two.arpa"
+    with pytest.raises(InputError, match="two.arpa: no such file; correct the key ngram_lm"):
+        check_language_model(file, 10)
+    file.write_text(ARPA)
+    with pytest.raises(InputError, match="needs beam search: set the key test_beam_size, now 1"):
+        check_language_model(file, 1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs kenlm and pygtrie; run: pip install kenlm pygtrie") as error:
+        check_language_model(file, 10)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,90 @@
+"""WER of a CTC or transducer run over chunk size x left context, all from its one checkpoint.
+
+python tools/evaluate_streaming.py RUN --chunk-ms 320 640 1280 full --left 2 8 inf
+
+prints the tables and writes RUN/streaming.json and RUN/streaming.md.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from summarymixing.errors import InputError, command_line
+from summarymixing.files import atomic_open
+from summarymixing.inference import Transcriber
+from summarymixing.run_record import git_state, machine, versions, without_home
+from summarymixing.streaming_table import error_rates, markdown, read_utterances, settings_of
+
+
+def number_or(word, kind):
+    """An argparse type: a number, or a word that stands for None."""
+
+    def parse(text):
+        return None if text == word else kind(text)
+
+    parse.__name__ = f"{kind.__name__} or '{word}'"  # argparse shows it
+    return parse
+
+
+@command_line
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="run folder of a train.py")
+    parser.add_argument(
+        "--chunk-ms",
+        nargs="+",
+        type=number_or("full", float),
+        default=[320.0, 640.0, 1280.0, None],
+        help="chunks in ms, multiples of an encoder frame; full: the whole utterance at once",
+    )
+    parser.add_argument(
+        "--left",
+        nargs="+",
+        type=number_or("inf", int),
+        default=[2, 8, None],
+        help="left contexts in chunks; inf: all of the past",
+    )
+    parser.add_argument("--manifest", nargs="+", type=Path, help="CSV manifests; default: those of the run's test sets")
+    parser.add_argument("--batch-size", type=int, default=8, help="utterances decoded together; changes the time only")
+    parser.add_argument("--output", type=Path, help="file name without suffix; default RUN/streaming")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size {arguments.batch_size} must be at least 1")
+
+    transcriber = Transcriber(arguments.run, arguments.device)
+    settings = settings_of(arguments.chunk_ms, arguments.left)
+    for chunk_ms, left_chunks in settings:
+        if chunk_ms is not None:
+            transcriber.stream(chunk_ms, left_chunks)  # or an error, before hours of work
+    manifests = arguments.manifest or [
+        arguments.run / "manifests" / f"{split}.csv" for split in transcriber.hparams["test_splits"]
+    ]
+    splits = {manifest.stem: read_utterances(manifest) for manifest in manifests}
+    results = []
+    for split, rows in splits.items():
+        for chunk_ms, left_chunks in settings:
+            rates = error_rates(transcriber, rows, chunk_ms, left_chunks, arguments.batch_size)
+            results.append({"split": split, "chunk_ms": chunk_ms, "left_chunks": left_chunks, **rates})
+
+    commit, dirty = git_state()
+    record = {
+        "run": without_home(str(arguments.run)),
+        "command": [without_home(word) for word in sys.argv],
+        "commit": commit,
+        "dirty": dirty,
+        "versions": versions(),
+        "machine": machine(),
+        "results": results,
+    }
+    output = arguments.output or arguments.run / "streaming"
+    tables = markdown(results)
+    for suffix, text in (("json", json.dumps(record, indent=2)), ("md", tables)):
+        with atomic_open(f"{output}.{suffix}") as file:
+            file.write(text + "\n")
+    print(tables)
+
+
+if __name__ == "__main__":
+    main()
