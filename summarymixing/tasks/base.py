@@ -16,6 +16,10 @@ from summarymixing.run_record import count_parameters
 FINAL_MODEL = "model.ckpt"
 
 
+def _ends_an_epoch(checkpoint):
+    return "epoch" in checkpoint.meta
+
+
 class Task(sb.Brain):
     """A SpeechBrain Brain whose runs can be killed, resumed and compared.
 
@@ -124,8 +128,10 @@ class Task(sb.Brain):
                 logger.log_stats({"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid)
             self.record.epoch(epoch, **self.train_stats, **valid)
             self.checkpointer.save_and_keep_only(
-                meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints
+                meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
             )
+            # One from within an epoch must take no place among those that are averaged; it is of no more use.
+            self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=lambda c: not _ends_an_epoch(c))
 
     def valid_metrics(self):
         """Metrics of the validation set just read, by name."""
@@ -140,7 +146,7 @@ class Task(sb.Brain):
             If the run folder holds no finished epoch.
         """
         checkpoints = self.checkpointer.find_checkpoints(
-            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=lambda c: "epoch" in c.meta
+            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
         )
         if not checkpoints:
             raise InputError(
@@ -155,3 +161,8 @@ class Task(sb.Brain):
             torch.save(average, self.run_folder / FINAL_MODEL)
         self.averaged = checkpoints
         self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])
+
+
+def is_whole_epoch(checkpoint):
+    """Whether a checkpoint was kept at the end of an epoch."""
+    return "epoch" in checkpoint.meta

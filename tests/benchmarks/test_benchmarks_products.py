@@ -36,7 +36,8 @@ def test_products_are_what_a_mixer_computes(name):
         assert actual == expected + repeated
     elif name in BASELINES:
         assert actual == expected
-    elif name == "decay":  # a decayed mean is made of small products, which a recursion could avoid
+    elif name == "decay" or name.startswith("windowed"):  # their means are made of small products, which a recursion
+        # could avoid
         assert expected <= actual
     else:  # eight heads may be one dense product where that is faster
         dense = macs("summarymixing_1", shape) if name == "summarymixing_8" else expected

@@ -128,7 +128,7 @@ def test_validation_searches_every_so_many_epochs(task):
 @pytest.mark.slow
 def test_it_learns_a_few_utterances_by_heart(task):
     seq2seq, (train_set, data, batches) = task(
-        number_of_epochs=70, warmup_steps=20, lr=0.005, valid_search_interval=200, max_decode_ratio=0.5, **PLAIN
+        number_of_epochs=120, warmup_steps=20, lr=0.005, valid_search_interval=200, max_decode_ratio=0.5, **PLAIN
     )
     seq2seq.train(train_set, data["dev-clean"], batches, {"batch_size": 2})
     assert seq2seq.test("beam", data["dev-clean"], {"batch_size": 2})["wer"] == 0
