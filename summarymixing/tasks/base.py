@@ -161,8 +161,3 @@ class Task(sb.Brain):
             torch.save(average, self.run_folder / FINAL_MODEL)
         self.averaged = checkpoints
         self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])
-
-
-def is_whole_epoch(checkpoint):
-    """Whether a checkpoint was kept at the end of an epoch."""
-    return "epoch" in checkpoint.meta
