@@ -1,5 +1,6 @@
 """What every training objective shares: schedule, seeding, checkpoints, the run record."""
 
+import logging
 import random
 import time
 from functools import partial
@@ -11,6 +12,8 @@ from speechbrain.utils.train_logger import TensorboardLogger
 
 from summarymixing.errors import InputError
 from summarymixing.run_record import count_parameters
+
+logger = logging.getLogger(__name__)
 
 #: Where a finished run keeps the averaged weights that it was tested with.
 FINAL_MODEL = "model.ckpt"
@@ -110,6 +113,17 @@ class Task(sb.Brain):
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
         if should_step:
             self.schedule(self.optimizer)
+
+    def check_gradients(self):
+        """Leave this step out if any gradient is not finite.
+
+        SpeechBrain asks each parameter, which waits for the device as often, and takes the step with what is left.
+        """
+        parameters = [p for p in self.modules.parameters() if p.grad is not None]
+        if not torch.nn.utils.get_total_norm([p.grad for p in parameters]).isfinite():
+            logger.warning("epoch %d, step %d left out: a gradient is NaN or infinite", self.epoch, self.step)
+            for parameter in parameters:
+                parameter.grad = None
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         # Between two steps of the optimizer a checkpoint would lose the gradients gathered so far.

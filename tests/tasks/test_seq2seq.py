@@ -139,3 +139,16 @@ def test_it_learns_tones_by_heart(task):
     for name, decoder in (("beam", None), ("greedy", seq2seq.hparams.greedy_decoder)):
         assert seq2seq.test(name, data["dev-clean"], {"batch_size": 3}, decoder)["wer"] == 0
     assert set(seq2seq.record.data["metrics"]) == {"beam", "greedy"}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_step_whose_gradient_is_not_finite_changes_nothing(bad, task):
+    seq2seq, (train_set, data, batches) = task(number_of_epochs=1)
+    weight = next(seq2seq.hparams.model.parameters())
+    before = [parameter.detach().clone() for parameter in seq2seq.hparams.model.parameters()]
+    hook = weight.register_hook(lambda gradient: gradient * bad)
+    seq2seq.train(train_set, data["dev-clean"], batches, {"batch_size": 8})
+    assert "step 1 left out: a gradient is NaN or infinite" in (seq2seq.run_folder / "log.txt").read_text()
+    after = list(seq2seq.hparams.model.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+    hook.remove()
