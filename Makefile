@@ -33,13 +33,11 @@ lint: install
 	$(PY) -m ruff format --check .
 	$(PY) -m yamllint --strict .
 
-# Both trainings at once, each with half of the cores: small batches gain little from a second thread. The other
-# variables keep glibc from giving memory back to the system, only to take it again page by page at the next step.
+# Both trainings at once, each with half of the cores: small batches gain little from a second thread.
 demo: install
 	$(PY) tools/make_corpus.py librispeech $(CORPUS) --minutes 250 --seed 1234
 	@mkdir -p $(dir $(RUN2)); echo "$(RUN2) is trained at the same time; its output goes to $(RUN2).txt"
 	@export OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )); \
-	export MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=33554432; \
 	$(PY) train.py hparams/conformer_mhsa.yaml --seed $(SEED) > $(RUN2).txt 2>&1 & other=$$!; \
 	trap 'kill $$other 2> /dev/null' EXIT; \
 	$(PY) train.py hparams/conformer_summarymixing.yaml --seed $(SEED) && \

@@ -28,6 +28,7 @@ from speechbrain.utils.distributed import (
 from speechbrain.utils.logger import setup_logging
 from speechbrain.utils.run_opts import RunOptions
 
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
 from summarymixing.run_record import RunRecord
@@ -117,7 +118,8 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     """Load the experiment that a command line names, and open its run folder.
 
     The run folder receives ``log.txt`` and ``hyperparams.yaml``, the complete HyperPyYAML file
-    with the command line's overrides in it. Under ``torchrun`` the process group is started.
+    with the command line's overrides in it. Under ``torchrun`` the process group is started. The
+    process keeps freed memory for its next steps from here on.
 
     Parameters
     ----------
@@ -163,6 +165,7 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     _refuse_other_run(text, run_folder)
     if not is_distributed_initialized():
         ddp_init_group(options)
+    keep_freed_memory()
     hparams = build(resolved, yaml_file)
     if if_main_process():
         _open_run_folder(run_folder, text, options.log_config)

@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.errors import InputError, command_line
 from summarymixing.files import atomic_open
 from summarymixing.inference import Transcriber
@@ -53,6 +54,7 @@ def main():
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} must be at least 1")
 
+    keep_freed_memory()
     transcriber = Transcriber(arguments.run, arguments.device)
     settings = settings_of(arguments.chunk_ms, arguments.left)
     for chunk_ms, left_chunks in settings:

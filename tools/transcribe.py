@@ -11,6 +11,7 @@ import sys
 
 import torch
 
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError, command_line
 from summarymixing.inference import Transcriber
@@ -63,6 +64,7 @@ def main():
     if arguments.stats and not arguments.stream:
         raise InputError("--stats measures a stream; add --stream")
 
+    keep_freed_memory()
     transcriber = Transcriber(arguments.run, arguments.device)
     unreadable = 0
     for audio in arguments.audio:

@@ -7,6 +7,7 @@ import gc
 
 import torch
 
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.benchmarks import cells as cells_module
 from summarymixing.benchmarks.cells import Cell, Workbench
 from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process
@@ -86,6 +87,7 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
         if call is not None:
             calls[cell] = call
     progress("memory", len(cells), len(cells))
+    keep_freed_memory()  # as in training; for floors and every mixer alike
     for cell, result in results.items():
         if result["reason"] is None and cell not in calls:
             try:

@@ -111,8 +111,9 @@ def _origin(record):
         f"GPUs: {', '.join(computer['gpus']) or 'none'}; load average at the start "
         f"{record['load_average_at_start']:.2f}",
         f"seed {settings['seed']}; {record['started']} to {record['finished']}",
-        "Times are medians over rounds in which all cells take turns, ratios are of these medians. Memory is by how "
-        "much one first call raises the peak: of a fresh process, or of CUDA's allocator.",
+        "Times are medians over rounds in which all cells take turns, ratios are of these medians. On a CPU the "
+        "process keeps freed memory, as in training. Memory is by how much one first call raises the peak: of a fresh "
+        "process, or of CUDA's allocator.",
     ]
     tests = [
         f"{name}: {found['summary']}" if found["passed"] else f"{name}: **FAILED** ({found['summary']})"

@@ -1,0 +1,32 @@
+"""How glibc handles the memory of tensors on a CPU."""
+
+import ctypes
+import platform
+
+# Parameters of glibc's mallopt, from its malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_LARGEST = 2**31 - 1
+
+
+def keep_freed_memory():
+    """Let this process keep the memory that tensors give back, for its next tensors.
+
+    By default glibc returns large blocks to the system at once, and the next step takes them again page by page: on a
+    CPU that costs a fifth of a training step or more. Programs that compute on a CPU call this once, at their start.
+
+    Returns
+    -------
+    bool
+        Whether it worked; False where the C library is not glibc.
+
+    Examples
+    --------
+    >>> keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    True
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    # No block of its own mapping, which would go back when freed; grow by 256 MiB; give nothing back below 2 GiB.
+    settings = {_MMAP_MAX: 0, _TOP_PAD: 2**28, _TRIM_THRESHOLD: _LARGEST}
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())
