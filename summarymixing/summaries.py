@@ -82,8 +82,8 @@ def chunk_sums(s, chunk_size):
 def chunk_mean(s, chunks, padding_mask=None):
     """Mean of what each chunk may see: itself and its left context (2409.07165).
 
-    Sums and counts of the chunks are added over the left context, or all the past by running sums; no T x T matrix
-    exists. A finite left context of L chunks costs O(log L) more vector operations per chunk.
+    Sums and counts of the chunks are added over the left context, or over all of the past, block by block; no T x T
+    matrix exists. A finite left context of L chunks costs O(log L) more vector operations per chunk.
 
     Arguments
     ---------
@@ -112,10 +112,10 @@ def chunk_mean(s, chunks, padding_mask=None):
 
 
 def _past_sums(per_chunk, chunks):
-    """Sum of each chunk and its left context, in float64; (B, K, S) -> (B, K, S)."""
-    per_chunk, left = per_chunk.double(), chunks.left_context_size
+    """Sum of each chunk and its left context; (B, K, S) -> (B, K, S)."""
+    left = chunks.left_context_size
     if left is None or left + 1 >= per_chunk.shape[1]:
-        return per_chunk.cumsum(1)
+        return decayed_sum(per_chunk.unsqueeze(1), 1.0).squeeze(1)
     return per_chunk + past_chunks(per_chunk, 1.0, left)
 
 
@@ -198,16 +198,16 @@ def _window_sums(x, half_width, block=32):
     whole, rest = divmod(width, block)
     behind = half_width + 1 + -(frames + width) % block
     x = F.pad(x, (0, 0, half_width, behind)).unflatten(1, (-1, block))  # [B, N, b, S]
+    begin = -(-frames // block)  # blocks in which windows begin; they end in those from `whole` on
     ones = torch.ones(block, block, dtype=x.dtype, device=x.device)
     with torch.autocast(x.device.type, enabled=False):
-        to_the_end = ones.triu() @ x
-        before = ones.tril(-1) @ x
-    totals = to_the_end[:, :, 0]
-    between = past_chunks(totals.flip(1), 1.0, whole - 1).flip(1)
-    sums = to_the_end + between.unsqueeze(2)
+        sums = ones.triu() @ x[:, :begin]
+        ends = ones.tril(-1) @ x[:, whole:]
+    totals = torch.cat([sums[:, :, 0], x[:, begin:].sum(2)], dim=1)
+    sums += past_chunks(totals.flip(1), 1.0, whole - 1).flip(1)[:, :begin].unsqueeze(2)
     if rest:  # from these positions in its block a window reaches over one whole block more
-        sums[:, :, block - rest :] += F.pad(totals, (0, 0, 0, whole))[:, whole:].unsqueeze(2)
-    return sums.flatten(1, 2)[:, :frames] + before.flatten(1, 2)[:, width : width + frames]
+        sums[:, :, block - rest :] += totals[:, whole : whole + begin].unsqueeze(2)
+    return sums.flatten(1, 2)[:, :frames] + ends.flatten(1, 2)[:, rest : rest + frames]
 
 
 def window_bounds(num_frames, half_width, chunks=None, device=None):

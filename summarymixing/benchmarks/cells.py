@@ -20,8 +20,9 @@ from summarymixing.lobes.conformer import ConformerEncoderLayer
 
 FRAME_SECONDS = 0.04
 SAMPLES_A_FRAME = 640
-#: "floor" and "copy" are what a mixer cannot avoid: its products alone, and moving its bytes.
-LEVELS = ("mixer", "layer", "encoder", "training", "decoding", "floor", "copy")
+#: "floor" and "copy" are what a mixer cannot avoid: its products alone, and moving its bytes; "arithmetic" is its
+#: products and its activations.
+LEVELS = ("mixer", "layer", "encoder", "training", "decoding", "floor", "arithmetic", "copy")
 STEPS = ("forward", "forward+backward")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "autocast": torch.float32}
 MODES = ("eager", "compile")
@@ -42,7 +43,8 @@ class Cell:
         Length T of each utterance and their number B.
     level : str
         "mixer"; "layer" and "encoder" (Conformer, feed-forward size 4 D, kernel 31); "training" (waveform, log-mel,
-        front end, encoder, CTC loss, backward, AdamW); "decoding" (waveform to greedy tokens); "floor"; "copy".
+        front end, encoder, CTC loss, backward, AdamW); "decoding" (waveform to greedy tokens); "floor",
+        "arithmetic", "copy".
     step : str
         "forward" (no gradients) or "forward+backward" (gradients of the input too).
     chunked : bool
@@ -142,9 +144,12 @@ class Workbench:
 
     def prepare(self, cell: Cell):
         """What is timed for a cell: a callable without arguments that leaves no gradients behind."""
-        if cell.level == "floor":
+        if cell.level in ("floor", "arithmetic"):
             dtype = torch.float32 if cell.dtype == "float32" else torch.bfloat16
-            return FloorCall(entry(cell.mixer).products(cell.shape), cell.backward, dtype, cell.device)
+            found = entry(cell.mixer)
+            activated = found.activations if cell.level == "arithmetic" else 0
+            shapes = [(cell.rows, cell.frames, cell.d_model)] * activated
+            return FloorCall(found.products(cell.shape), cell.backward, dtype, cell.device, shapes)
         if cell.level == "copy":
             parameters = sum(p.numel() for p in entry(cell.mixer).factory(cell.d_model).parameters())
             itemsize = DTYPES[cell.dtype].itemsize

@@ -81,7 +81,7 @@ def _figure(record, kind, panels):
 
 def _panel(cell):
     # The floor stands beside the mixer that it belongs to.
-    level = "mixer" if cell["level"] in ("floor", "copy") else cell["level"]
+    level = "mixer" if cell["level"] in ("floor", "arithmetic", "copy") else cell["level"]
     return f"{level}, {cell['step']}"
 
 
@@ -91,7 +91,8 @@ def _line(cell):
     if cell["chunk_size"] is not None:
         size, left = chunk_labels(cell["chunk_size"], cell["left_context"])
         mixer, variant = f"{mixer}, {size}", [left]
-    kind = {"floor": "matrix products alone", "copy": "copy of its bytes"}.get(cell["level"])
+    kinds = {"floor": "matrix products alone", "arithmetic": "products, activations", "copy": "copy of its bytes"}
+    kind = kinds.get(cell["level"])
     variant += [kind] if kind else []
     variant += [] if cell["dtype"] == "float32" else [cell["dtype"]]
     variant += ["compiled"] if cell["mode"] == "compile" else []

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 #: Elements of the largest operand; a product beyond it is computed in blocks of rows, as any good kernel does.
 LARGEST_OPERAND = 2**26
@@ -194,13 +195,15 @@ class FloorCall:
         Of the operands.
     device : str
         Where they live.
+    activations : list of tuple of int
+        Also computes GELU of tensors of these shapes, and its backward pass.
 
     Examples
     --------
     >>> FloorCall([Product(2, 3, 4, 5)], True, torch.float32, "cpu")()
     """
 
-    def __init__(self, products, backward: bool, dtype: torch.dtype, device: str):
+    def __init__(self, products, backward: bool, dtype: torch.dtype, device: str, activations=()):
         # Operands of one shape are one tensor: that can only make the floor lower.
         @functools.cache
         def operand(*shape):
@@ -214,6 +217,7 @@ class FloorCall:
             left, right = operand(*lead, rows, product.inner), operand(*lead, product.columns, product.inner)
             gradient = operand(*lead, rows, product.columns) if backward else None
             self.steps.append((product.blocks, left, right, gradient))
+        self.activated = [operand(*shape) for shape in activations]
 
     @torch.no_grad()
     def __call__(self):
@@ -223,6 +227,10 @@ class FloorCall:
                 if self.backward:
                     torch.matmul(gradient, right)
                     torch.matmul(gradient.mT, left)
+        for x in self.activated:
+            F.gelu(x)
+            if self.backward:
+                torch.ops.aten.gelu_backward(x, x)
 
 
 class CopyCall:

@@ -32,6 +32,8 @@ class Entry:
         Whether its cost is linear in the length: then it is measured up to an hour.
     chunkable : bool
         Whether it can be limited to chunks.
+    activations : int
+        How many times it activates D features a frame; counted where a suite asks for it.
     """
 
     label: str
@@ -40,6 +42,7 @@ class Entry:
     tests: tuple[str, ...]
     linear: bool = True
     chunkable: bool = True
+    activations: int = 0
 
 
 def _mixer_tests(expression):
@@ -58,6 +61,7 @@ def _summary_mixing(nhead):
         partial(mixers.SummaryMixing, nhead=nhead),
         partial(products.summary_mixing, nhead=nhead),
         _SUMMARY,
+        activations=5,
     )
 
 

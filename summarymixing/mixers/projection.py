@@ -50,15 +50,11 @@ class HeadLinear(nn.Module):
         """Project the last dimension; (..., input_size) -> (..., output_size)."""
         if self.nhead == 1:
             return F.linear(x, self.weight[0], self.bias)
-        rows = x.reshape(-1, x.shape[-1])
-        in_place = x.device.type == "cpu" and x.dtype == self.weight.dtype
-        if in_place and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling():
-            out = _BlockProduct.apply(rows, self.weight, self.bias)
-        else:
-            bias = self.bias.view(self.nhead, 1, -1)
-            heads = torch.baddbmm(bias, _by_head(rows, self.nhead), self.weight.transpose(1, 2))  # [n, N, out / n]
-            out = heads.transpose(0, 1).flatten(1)
-        return out.reshape(*x.shape[:-1], len(self.bias))
+        return join_heads(self.each_head(split_heads(x, self.nhead)), x)
+
+    def each_head(self, heads):
+        """The same with the heads apart, (nhead, N, input_size / nhead) -> (nhead, N, output_size / nhead)."""
+        return torch.baddbmm(self.bias.view(self.nhead, 1, -1), heads, self.weight.transpose(1, 2))
 
     def dense_weight(self):
         """The same matrix written out, (output_size, input_size)."""
@@ -69,36 +65,41 @@ class HeadLinear(nn.Module):
         return f"{heads * inp}, {heads * out}, nhead={heads}"
 
 
-class _BlockProduct(torch.autograd.Function):
-    """``x W^T + b`` with a block-diagonal W, (N, in) -> (N, out), each block's product written where it belongs.
+def split_heads(x, nhead):
+    """(..., size) as (nhead, N, size / nhead), a view."""
+    return x.reshape(-1, x.shape[-1]).unflatten(1, (nhead, -1)).transpose(0, 1)
 
-    A batched product leaves the heads apart; on a CPU putting them side by side again takes longer than the product
-    itself.
+
+def join_heads(heads, x):
+    """(nhead, N, size / nhead) back to (..., size), with the leading dimensions of ``x``."""
+    return heads.transpose(0, 1).reshape(*x.shape[:-1], -1)
+
+
+class HeadMLP(nn.Sequential):
+    """Head-wise linear layers, each with an activation behind it; the heads meet only at its end.
+
+    Putting the heads side by side again takes as long as a small product, so it is done once and not after each layer.
+
+    Arguments
+    ---------
+    *layers : torch.nn.Module
+        A :class:`HeadLinear`, an activation of single features, and so on; all with the same number of heads.
+
+    Example
+    -------
+    >>> HeadMLP(HeadLinear(8, 4, nhead=2), nn.GELU())(torch.rand(1, 3, 8)).shape
+    torch.Size([1, 3, 4])
     """
 
-    @staticmethod
-    def forward(ctx, x, weight, bias):
-        ctx.save_for_backward(x, weight)
-        out = x.new_empty(len(x), len(bias))
-        torch.bmm(_by_head(x, len(weight)), weight.transpose(1, 2), out=_by_head(out, len(weight)))
-        return out.add_(bias)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
-        grad_heads = _by_head(grad, len(weight))
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
-            torch.bmm(grad_heads, weight, out=_by_head(grad_x, len(weight)))
-        grad_weight = torch.bmm(grad_heads.transpose(1, 2), _by_head(x, len(weight)))
-        return grad_x, grad_weight, grad.sum(0)
-
-
-def _by_head(x, nhead):
-    """(N, size) as (n, N, size / n), a view."""
-    return x.unflatten(1, (nhead, -1)).transpose(0, 1)
+    def forward(self, x):
+        """(..., input size) -> (..., output size)."""
+        layers = list(self)
+        if layers[0].nhead == 1:
+            return super().forward(x)
+        heads = split_heads(x, layers[0].nhead)
+        for linear, activation in zip(layers[::2], layers[1::2], strict=True):
+            heads = activation(linear.each_head(heads))
+        return join_heads(heads, x)
 
 
 def projection(input_size, hidden_sizes, output_size, nhead, activation):
@@ -113,4 +114,4 @@ def projection(input_size, hidden_sizes, output_size, nhead, activation):
     layers = []
     for before, after in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [HeadLinear(before, after, nhead), activation()]
-    return nn.Sequential(*layers)
+    return HeadMLP(*layers)

@@ -6,7 +6,7 @@ from torch import nn
 
 from summarymixing import summaries
 from summarymixing.mixers.base import Mixer
-from summarymixing.mixers.projection import HeadLinear, projection
+from summarymixing.mixers.projection import projection
 
 SUMMARIES = ("mean", "decay", "causal")
 
@@ -331,7 +331,7 @@ class SummaryMixingFast(SummaryMixing):
         )
 
     def build_projections(self, nhead, local_hidden, summary_hidden, activation):
-        self.fused_proj = nn.Sequential(HeadLinear(self.d_model, 2 * self.summary_size, nhead), activation())
+        self.fused_proj = projection(self.d_model, [], 2 * self.summary_size, nhead, activation)
 
     def project(self, x):
         halves = self.fused_proj(x).unflatten(-1, (self.fused_proj[0].nhead, 2, -1))

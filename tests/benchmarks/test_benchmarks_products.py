@@ -1,5 +1,7 @@
 """The floors: products counted as FLOPs are counted, and the arithmetic that the project promises."""
 
+import math
+
 import pytest
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
@@ -7,6 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from summarymixing.benchmarks import products
+from summarymixing.benchmarks.cells import STEPS, Cell, Workbench
 from summarymixing.benchmarks.products import CopyCall, FloorCall, Product, Shape
 from summarymixing.benchmarks.registry import REGISTRY, entry
 
@@ -83,3 +86,22 @@ def test_copy_moves_its_bytes():
     call.source += 1
     call()
     assert call.target.nbytes == 50 and (call.target == 1).all()
+
+
+@pytest.mark.parametrize(("backward", "per_element"), [(False, 5), (True, 10)])
+def test_arithmetic_adds_every_activation(backward, per_element):
+    cell = Cell("summarymixing_8", frames=24, rows=2, d_model=64, step=STEPS[backward])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
+        Workbench().prepare(cell.with_(level="arithmetic"))()
+    calls = {event.key: event.count for event in profile.key_averages()}
+    assert calls["aten::gelu"] + calls.get("aten::gelu_backward", 0) == per_element
+    assert counted(Workbench().prepare(cell.with_(level="arithmetic"))) == counted(
+        Workbench().prepare(cell.with_(level="floor"))
+    )
+    mixer, x = entry("summarymixing_8").factory(64), torch.randn(2, 24, 64)
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True, record_shapes=True
+    ) as profile:
+        mixer(x)
+    gelus = [event for event in profile.events() if event.name == "aten::gelu"]
+    assert [math.prod(event.input_shapes[0]) for event in gelus] == [2 * 24 * 64] * 5

@@ -1,0 +1,1 @@
+"""Published result tables beside what recorded runs hold."""
