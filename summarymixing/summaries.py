@@ -83,7 +83,7 @@ def chunk_mean(s, chunks, padding_mask=None):
     """Mean of what each chunk may see: itself and its left context (2409.07165).
 
     Sums and counts of the chunks are added over the left context, or over all of the past, block by block; no T x T
-    matrix exists. A finite left context of L chunks costs O(log L) more vector operations per chunk.
+    matrix exists.
 
     Arguments
     ---------
@@ -116,7 +116,7 @@ def _past_sums(per_chunk, chunks):
     left = chunks.left_context_size
     if left is None or left + 1 >= per_chunk.shape[1]:
         return decayed_sum(per_chunk.unsqueeze(1), 1.0).squeeze(1)
-    return per_chunk + past_chunks(per_chunk, 1.0, left)
+    return _window_sums(per_chunk, left, 0) if left else per_chunk
 
 
 def causal_mean(s, padding_mask=None):
@@ -180,24 +180,23 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
         return prefix.index_select(1, last + 1) - prefix.index_select(1, first)
 
     s = _mask(s, padding_mask)
-    sums = _window_sums(s.to(_sum_dtype(s)), half_width) if chunks is None else between(s)
+    sums = _window_sums(s.to(_sum_dtype(s)), half_width, half_width) if chunks is None else between(s)
     counts = between(_valid(s, padding_mask, torch.float64)).clamp(min=1)
     return (sums / counts.to(sums.dtype)).to(s.dtype)
 
 
-def _window_sums(x, half_width, block=32):
-    """Sums over [t - half_width, t + half_width] without a difference of running sums, (B, T, S) -> (B, T, S).
+def _window_sums(x, behind, ahead, block=32):
+    """Sums over [t - behind, t + ahead] without a difference of running sums, (B, T, S) -> (B, T, S).
 
     A window is the end of one block, whole blocks, and the beginning of another. The parts are sums of the window's
     own frames only, so that float32 is enough at any length, and a frame outside it has no part in it at all.
     """
     frames = x.shape[1]
-    half_width = min(half_width, max(frames - 1, 0))
-    width = 2 * half_width + 1
+    behind, ahead = (min(reach, max(frames - 1, 0)) for reach in (behind, ahead))
+    width = behind + 1 + ahead
     block = min(block, width)
     whole, rest = divmod(width, block)
-    behind = half_width + 1 + -(frames + width) % block
-    x = F.pad(x, (0, 0, half_width, behind)).unflatten(1, (-1, block))  # [B, N, b, S]
+    x = F.pad(x, (0, 0, behind, ahead + 1 + -(frames + width) % block)).unflatten(1, (-1, block))  # [B, N, b, S]
     begin = -(-frames // block)  # blocks in which windows begin; they end in those from `whole` on
     ones = torch.ones(block, block, dtype=x.dtype, device=x.device)
     with torch.autocast(x.device.type, enabled=False):
@@ -308,7 +307,7 @@ def decayed_sum(values, decay, block=128):
     if inside.shape[2] > 1:
         carries = past_chunks(inside[:, :, :, -1].flatten(0, 1), decay**block, None)
         carries = carries.unflatten(0, values.shape[:2]).unsqueeze(3)
-        inside = inside + (decay ** (step + 1))[:, None] * carries
+        inside += (decay ** (step + 1))[:, None] * carries
     return inside.flatten(2, 3)[:, :, :frames]
 
 
