@@ -5,6 +5,7 @@ import sys
 from speechbrain.utils.distributed import run_on_main
 
 from summarymixing.corpora import librispeech
+from summarymixing.corpora.manifest import describe
 from summarymixing.errors import command_line
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.synthetic import make_librispeech
@@ -27,6 +28,7 @@ def main():
     splits = [train_split, hparams["valid_split"], *hparams["test_splits"]]
     manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
     run_on_main(librispeech.prepare, args=[data_folder, folder / "manifests", splits, hparams["max_bad_fraction"]])
+    record.set("data", describe(manifests))
 
     train_tokenizer(manifests[train_split], folder / "tokenizer.ckpt", hparams["vocab_size"], hparams["tokenizer_type"])
     tokenizer = load_tokenizer(folder / "tokenizer.ckpt", into=hparams["tokenizer"])

@@ -17,12 +17,15 @@ from pathlib import Path
 
 import ruamel.yaml
 import speechbrain
+import torch
 from hyperpyyaml.core import recursive_update
 from ruamel.yaml.error import YAMLError
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.utils.distributed import (
     ddp_init_group,
+    get_local_rank,
     if_main_process,
+    infer_device,
     is_distributed_initialized,
 )
 from speechbrain.utils.logger import setup_logging
@@ -98,7 +101,8 @@ class Experiment:
     run_opts : dict
         The SpeechBrain run options typed on the command line, and no defaults: SpeechBrain lets
         ``run_opts`` win over the YAML file, so a default here would undo the file's precision,
-        gradient accumulation, step limit and clipping.
+        gradient accumulation, step limit and clipping. Under ``torchrun`` also the device of this
+        process and the backend.
     overrides : dict
         The top-level keys replaced on the command line.
     argv : list of str
@@ -163,8 +167,9 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     resolved = resolve(text, yaml_file)
     run_folder = _run_folder(resolved, yaml_file)
     _refuse_other_run(text, run_folder)
-    if not is_distributed_initialized():
-        ddp_init_group(options)
+    if get_local_rank() is not None and not is_distributed_initialized():
+        run_opts.update(_process_options(run_opts))
+        ddp_init_group({"distributed_backend": options.distributed_backend, **run_opts})
     keep_freed_memory()
     hparams = build(resolved, yaml_file)
     if if_main_process():
@@ -242,6 +247,21 @@ def _parse_run_options(yaml_file: str, words: list[str]) -> RunOptions:
     if rest:
         raise InputError(f"bad run option: one value too many in: {' '.join(words)}")
     return options
+
+
+def _process_options(run_opts: dict) -> dict:
+    """Run options of a process that torchrun started: a GPU of its own, or gloo on a CPU."""
+    rank, device = get_local_rank(), run_opts.get("device") or infer_device()
+    if device == "cpu":
+        return {"distributed_backend": "gloo", **run_opts, "device": device}
+    if device == "cuda":
+        device = f"cuda:{rank}"  # SpeechBrain would take the first GPU for all of them
+    if device.startswith("cuda") and rank >= torch.cuda.device_count():
+        raise InputError(
+            f"torchrun started process {rank + 1} of this machine, which has {torch.cuda.device_count()} GPU(s); start "
+            "one process a GPU with --nproc_per_node, or add --device cpu"
+        )
+    return {"device": device}
 
 
 def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:

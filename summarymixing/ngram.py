@@ -32,7 +32,8 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
     Raises
     ------
     InputError
-        As in :func:`check_language_model`, or if KenLM cannot read the file.
+        As in :func:`check_language_model`, if KenLM cannot read the file, or if it knows no word that the tokenizer's
+        pieces can write.
 
     Example
     -------
@@ -50,17 +51,36 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
     check_language_model(language_model, beam_size)
     pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
     try:
-        return CTCBeamSearcher(
+        words = _words(language_model)
+        searcher = CTCBeamSearcher(
             blank_index=blank_index,
             vocab_list=pieces,
             beam_size=beam_size,
             kenlm_model_path=None if language_model is None else str(language_model),
             alpha=lm_weight,
             beta=word_score,
+            unigrams=words,
         )
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{language_model}: key ngram_lm: KenLM cannot read this file ({reason})") from error
+    # Every word would be an unknown one, which SpeechBrain does not notice.
+    if words and all(tokenizer.unk_id() in tokenizer.encode(word) for word in words):
+        raise InputError(
+            f"{language_model}: key ngram_lm: the tokenizer has no pieces for any of its words, such as "
+            f"{max(words, key=len)!r}; give a model whose words are spelt as in the transcripts (LibriSpeech's are in "
+            "capitals), or null"
+        )
+    return searcher
+
+
+def _words(language_model):
+    """The words of an ARPA file; None if there is no model, or a binary one, which does not tell."""
+    if language_model is None or not str(language_model).endswith(".arpa"):
+        return None
+    from speechbrain.integrations.decoders.kenlm_scorer import load_unigram_set_from_arpa  # needs kenlm and pygtrie
+
+    return load_unigram_set_from_arpa(str(language_model))
 
 
 def check_language_model(language_model, beam_size):

@@ -10,11 +10,12 @@ import platform
 import resource
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import ddp_barrier, if_main_process, is_distributed_initialized
 
 import summarymixing
 from summarymixing.errors import InputError
@@ -35,8 +36,10 @@ class RunRecord:
     ----------
     data : dict
         What the file holds: ``command`` (one list of words a start), ``commit`` and ``dirty``,
-        ``seed``, ``versions``, ``machine``, ``parameters``, ``epochs``, ``metrics``,
-        ``peak_memory_bytes`` and ``peak_memory_kind``, ``started``, ``finished``.
+        ``seed``, ``versions``, ``machine``, ``experiment``, ``task`` (its class), ``data`` (whether
+        synthetic, hours of each split), ``parameters``, ``epochs``, ``metrics``,
+        ``peak_memory_bytes`` and ``peak_memory_kind`` (of the main process), ``processes`` (that
+        trained), ``started``, ``finished``.
     path : pathlib.Path
         The file.
 
@@ -110,8 +113,14 @@ class RunRecord:
         self.save()
 
     def finish(self) -> None:
-        """Record the time at which the run ended."""
+        """Record the time at which the run ended; of a distributed run every process must call it, last of all."""
         self.set("finished", _now())
+        if is_distributed_initialized():
+            ddp_barrier()
+            torch.distributed.destroy_process_group()
+            # Gloo's threads let go of their last tensors now. A process that ends at this very moment aborts, and
+            # torchrun kills the others; DistributedDataParallel keeps the threads from being joined (torch 2.11).
+            time.sleep(0.5)
 
     def save(self) -> None:
         """Write the file, with the peak memory until now."""

@@ -92,6 +92,18 @@ def test_a_language_model_decides(tokenizer, tmp_path):
         ctc_beam_search(tokenizer, language_model=tmp_path / "bad.arpa")
 
 
+def test_a_language_model_of_other_words(tokenizer, tmp_path):
+    """In small letters not one word could be recognised, and the search would go on without the model."""
+    pytest.importorskip("kenlm")
+    pytest.importorskip("pygtrie")
+    file = tmp_path / "small.arpa"
+    file.write_text(ARPA.replace("\tA", "\ta").replace(" A", " a").replace("CAT", "cat").replace("CUT", "cut"))
+    with pytest.raises(InputError, match="small.arpa: key ngram_lm: the tokenizer has no pieces for any of its words"):
+        ctc_beam_search(tokenizer, language_model=file)
+    file.write_text(file.read_text().replace("cat", "CAT"))
+    assert ctc_beam_search(tokenizer, language_model=file).beam_size == 100
+
+
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     file = tmp_path / "two.arpa"
     with pytest.raises(InputError, match="two.arpa: no such file; correct the key ngram_lm"):

@@ -10,6 +10,8 @@ from summarymixing.files import atomic_open
 logger = logging.getLogger(__name__)
 
 _SHOWN = 3
+# What a generated corpus has in its root: SETTINGS_FILE of summarymixing.synthetic, which needs packages of its own.
+_GENERATED = "corpus.json"
 
 
 def write_manifest(path, rows, fields):
@@ -41,6 +43,38 @@ def write_manifest(path, rows, fields):
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def describe(manifests):
+    """Say what the data of a run are, for the key ``data`` of its record.
+
+    Parameters
+    ----------
+    manifests : dict of str to (str or pathlib.Path)
+        The CSV file of each split, with the columns duration (seconds) and wav.
+
+    Returns
+    -------
+    dict
+        ``synthetic``, whether a split lies in a generated corpus, and ``hours`` of each split.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> write_manifest(path, [{"wav": "/data/a.flac", "duration": "1800"}], ["wav", "duration"])
+    >>> describe({"train": path})
+    {'synthetic': False, 'hours': {'train': 0.5}}
+    """
+    synthetic, hours = False, {}
+    for split, manifest in manifests.items():
+        with open(manifest, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        hours[split] = round(sum(float(row["duration"]) for row in rows) / 3600, 3)
+        # By the recording itself: a link to a generated corpus does not make it recorded speech.
+        for row in rows[:1]:
+            synthetic |= any((parent / _GENERATED).is_file() for parent in Path(row["wav"]).resolve().parents)
+    return {"synthetic": synthetic, "hours": hours}
 
 
 class BadRecords:

@@ -9,6 +9,7 @@ from speechbrain.utils.distributed import run_on_main
 from torch.utils.data import Sampler
 
 from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.manifest import describe
 from summarymixing.errors import InputError
 from summarymixing.tasks.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 
@@ -97,7 +98,7 @@ def asr_splits(experiment, record, prepare):
         ``blank_index`` and the keys of :func:`dynamic_batches` in its YAML file; ``bos_index`` and ``eos_index`` if
         its decoder needs them.
     record : summarymixing.run_record.RunRecord
-        Receives the number of utterances left out.
+        Receives what the data are, and the number of utterances left out.
     prepare : callable
         ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes the manifests.
 
@@ -116,6 +117,7 @@ def asr_splits(experiment, record, prepare):
     splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
     manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
     run_on_main(prepare, args=[hparams["data_folder"], folder / "manifests", splits, hparams["max_bad_fraction"]])
+    record.set("data", describe(manifests))
 
     tokenizer_file, marks = folder / "tokenizer.ckpt", {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
     size, source = hparams["vocab_size"], hparams["tokenizer_source"]

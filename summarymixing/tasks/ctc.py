@@ -16,7 +16,7 @@ class CTC(Recognition):
     def compute_forward(self, batch, stage):
         """Log-probabilities (B, T, V) of a batch, and its lengths over T."""
         wavs, lengths = self.waveforms(batch, stage)
-        log_probs = self.modules.encoder(wavs, lengths, self.chunks(stage))
+        log_probs = self.network(stage)(wavs, lengths, self.chunks(stage))
         return log_probs, self.frame_lengths(wavs, lengths, log_probs.shape[1])
 
     def compute_objectives(self, predictions, batch, stage):

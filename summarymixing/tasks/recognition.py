@@ -3,8 +3,10 @@
 import time
 
 import speechbrain as sb
+from speechbrain.utils.distributed import if_main_process
 
 from summarymixing.tasks.base import Task
+from summarymixing.tasks.processes import gather, process_count
 from summarymixing.tasks.scoring import score, write_scored
 
 
@@ -66,6 +68,11 @@ class Recognition(Task):
         super().on_stage_start(stage, epoch)
         self.scored = []
 
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Put together what the processes have decoded."""
+        self.scored = [row for share in gather(self.scored) for row in share]
+        super().on_stage_end(stage, stage_loss, epoch)
+
     def valid_metrics(self):
         """Word and character error rates in percent, if anything was decoded."""
         if not self.scored:
@@ -90,14 +97,15 @@ class Recognition(Task):
         Returns
         -------
         dict
-            ``wer`` and ``cer`` in percent, ``loss``, ``rtf`` (seconds of decoding for a second of audio).
+            ``wer`` and ``cer`` in percent, ``loss``, ``rtf`` (seconds that one process decodes for a second of audio).
         """
         self.test_search = search
         started = time.perf_counter()
-        loss = self.evaluate(dataset, test_loader_kwargs=dict(loader))
-        seconds = time.perf_counter() - started
+        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
+        seconds = (time.perf_counter() - started) * process_count()
         audio = sum(row["duration"] for row in self.scored)
-        result = {**score(self.scored), "loss": loss, "rtf": seconds / audio, "audio_seconds": audio}
-        write_scored(self.run_folder, name, self.scored)
+        result = {**score(self.scored), "loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
+        if if_main_process():
+            write_scored(self.run_folder, name, self.scored)
         self.record.metrics(name, **result)
         return result

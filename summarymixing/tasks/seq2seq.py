@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from speechbrain.nnet.losses import ctc_loss, kldiv_loss
 
+from summarymixing.tasks.processes import gather
 from summarymixing.tasks.recognition import Recognition
 
 
@@ -55,7 +56,7 @@ class Seq2Seq(Recognition):
         """Log-probabilities of CTC (B, T, V) and of the next token (B, U + 1, V), encoded frames and their lengths."""
         wavs, lengths = self.waveforms(batch, stage)
         inputs, _ = self.shifted(*self.targets(batch, stage))
-        ctc, attention, encoded = self.modules.encoder(wavs, lengths, inputs, self.chunks(stage))
+        ctc, attention, encoded = self.network(stage)(wavs, lengths, inputs, self.chunks(stage))
         return ctc, attention, encoded, self.frame_lengths(wavs, lengths, ctc.shape[1])
 
     def shifted(self, tokens, lengths):
@@ -97,4 +98,5 @@ class Seq2Seq(Recognition):
 
     def valid_metrics(self):
         """Accuracy of the next token in percent, given the right ones before it; error rates if it was searched."""
-        return {"accuracy": 100 * self.right / max(1, self.tokens), **super().valid_metrics()}
+        right, tokens = (sum(counts) for counts in zip(*gather((self.right, self.tokens)), strict=True))
+        return {"accuracy": 100 * right / max(1, tokens), **super().valid_metrics()}

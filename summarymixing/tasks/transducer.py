@@ -65,7 +65,7 @@ class Transducer(Recognition):
         tokens = self.targets(batch, stage)[0] if stage == sb.Stage.TRAIN else None
         model = self.hparams.model  # not wrapped for several processes
         counts = model.frame_counts(model.encoder.sample_counts(wavs, lengths))
-        return self.modules.encoder(wavs, lengths, self.chunks(stage), tokens), counts
+        return self.network(stage)(wavs, lengths, self.chunks(stage), tokens), counts
 
     def compute_objectives(self, predictions, batch, stage):
         """The loss, a mean over the batch, outside training the transducer's alone; there also decode."""

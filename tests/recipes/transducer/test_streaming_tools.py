@@ -2,7 +2,6 @@
 
 import io
 import json
-import runpy
 import signal
 import subprocess
 import sys
@@ -18,11 +17,11 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def tool(shell):
+def tool(python):
     """Call a tool in a process of its own."""
 
     def call(name, *arguments, **options):
-        done = shell.python(f"tools/{name}.py", *arguments, **options)
+        done = python(f"tools/{name}.py", *arguments, **options)
         assert b"Traceback" not in done.stderr, done.stderr
         return done
 
@@ -65,22 +64,16 @@ def test_ctrl_c_at_a_microphone_ends_the_transcript(run, transcriber, files):
 
 
 @pytest.fixture
-def refused(monkeypatch, capsys):
-    """Call a tool in this process, which takes seconds less; returns its one line of error."""
+def refused(refused, monkeypatch):
+    """Call a tool with something on its standard input; returns its one line of error."""
 
     def call(name, *arguments, data=b""):
-        namespace = runpy.run_path(str(ROOT / "tools" / f"{name}.py"))
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         handler = signal.getsignal(signal.SIGINT)
         try:
-            with pytest.raises(SystemExit) as ended:
-                namespace["main"]()
+            return refused(f"tools/{name}.py", *arguments)
         finally:
             signal.signal(signal.SIGINT, handler)
-        assert ended.value.code == 2
-        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-        return line
 
     return call
 

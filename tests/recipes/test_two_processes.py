@@ -1,0 +1,380 @@
+"""Training and testing by torchrun, with two processes on a CPU: who reads and writes what, killing, resuming."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import speechbrain as sb
+import torch
+from ruamel.yaml import YAML
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from summarymixing import experiment
+from summarymixing.errors import InputError
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.asr_data import dynamic_batches
+from summarymixing.tasks.ctc import CTC
+from summarymixing.tasks.processes import Share, evened
+from summarymixing.tasks.scoring import read_transcripts
+from summarymixing.tasks.seq2seq import Seq2Seq
+from summarymixing.tasks.transducer import Transducer
+
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "recipes/LibriSpeech/ASR"
+SMALL = {
+    "d_model": 32,
+    "d_ffn": 64,
+    "num_layers": 2,
+    "kernel_size": 5,
+    "tokenizer_type": "bpe",
+    "vocab_size": 40,
+    "max_batch_length": 14,
+    "number_of_epochs": 2,
+    # Batches of a test set are more than processes, and no multiple of them.
+    "eval_batch_size": 2,
+}
+RECIPE = {
+    "train_splits": "[train-clean-100]",
+    "valid_split": "test-clean",
+    "test_splits": "[test-clean]",
+    "channels": "[8, 8]",
+    "number_of_epochs": 1,
+    "warmup_steps": 10,
+    "num_workers": 0,
+    "avg_checkpoints": 1,
+    "test_beam_size": 2,
+}
+#: What is trained: the program, its YAML file, its settings.
+QUICKSTART = (ROOT / "train.py", ROOT / "hparams/conformer_summarymixing.yaml", SMALL)
+TRANSFORMER = (
+    RECIPES / "transformer/train.py",
+    RECIPES / "transformer/hparams/conformer_summarymixing.yaml",
+    {**SMALL, **RECIPE, "nhead": 4, "num_decoder_layers": 1, "max_decode_ratio": 0.2, "valid_search_interval": 1},
+)
+TRANSDUCER = (
+    RECIPES / "transducer/train.py",
+    RECIPES / "transducer/hparams/conformer_transducer_summarymixing_fast.yaml",
+    {**SMALL, **RECIPE, "predictor_size": 32, "joint_size": 32, "num_buckets": 10, "total_steps": 20},
+)
+
+#: Runs a program, and notes in $NOTES what each process reads, computes and writes.
+WITNESS = """
+import json, os, runpy, signal, sys, time
+from summarymixing.tasks.base import Task
+from summarymixing.tasks.seq2seq import Seq2Seq
+
+program, folder = sys.argv.pop(1), sys.argv[sys.argv.index("--output_folder") + 1]
+notes = open(os.path.join(os.environ["NOTES"], os.environ.get("RANK", "0")), "a", buffering=1)
+victim = json.loads(os.environ.get("VICTIM", "null"))
+
+def note(**what):
+    print(json.dumps(what), file=notes)
+
+def on_fit_batch_end(self, batch, outputs, loss, should_step):
+    note(did="train", epoch=self.epoch, ids=batch.id, longest=float(max(batch.duration)), loss=float(loss))
+    if [int(os.environ["RANK"]), self.epoch, self.step] == victim:
+        note(did="die", time=time.time())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def evaluate_batch(self, batch, stage, original=Task.evaluate_batch):
+    loss = original(self, batch, stage)
+    note(did=stage.name.lower(), ids=batch.id, loss=float(loss))
+    return loss
+
+def valid_metrics(self, original=Seq2Seq.valid_metrics):
+    note(did="count", right=self.right, tokens=self.tokens)
+    return original(self)
+
+def audit(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(folder) and set(str(arguments[1])) & set("wax+"):
+        note(did="write", file=str(arguments[0]))
+
+Task.on_fit_batch_end, Task.evaluate_batch, Seq2Seq.valid_metrics = on_fit_batch_end, evaluate_batch, valid_metrics
+sys.addaudithook(audit)
+runpy.run_path(program, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def launch(corpus, tmp_path_factory):
+    """Call a program with one or two processes; returns the finished process with what its processes noted."""
+    witness = tmp_path_factory.mktemp("witness") / "witness.py"
+    witness.write_text(WITNESS)
+
+    def call(what, processes, folder, *more, victim=None, check=True, **settings):
+        program, yaml_file, small = what
+        keys = {"data_folder": corpus, "output_folder": folder, "device": "cpu", **small, **settings}
+        words = [str(word) for key, value in keys.items() for word in (f"--{key}", value)]
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        notes = tmp_path_factory.mktemp("notes")
+        done = subprocess.run(
+            [sys.executable, *(torchrun if processes > 1 else []), witness, program, yaml_file, *words, *more],
+            cwd=ROOT,
+            # One thread: sums in another order would differ in the last bits.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "NOTES": str(notes), "VICTIM": json.dumps(victim)},
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        lines = [(notes / str(rank)).read_text().splitlines() for rank in range(processes)]
+        done.notes = [[json.loads(line) for line in part] for part in lines]
+        return done
+
+    return call
+
+
+def did(notes, what):
+    return [note for note in notes if note["did"] == what]
+
+
+def record(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def mean(notes):
+    return sum(note["loss"] for note in notes) / len(notes)
+
+
+def utterances(corpus, split):
+    return sorted(path.stem for path in (corpus / split).rglob("*.flac"))
+
+
+@pytest.fixture(scope="module")
+def pair(launch, tmp_path_factory):
+    """The quickstart, trained and tested by two processes: its run folder, and what they noted."""
+    folder = tmp_path_factory.mktemp("runs") / "pair"
+    return folder, launch(QUICKSTART, 2, folder).notes
+
+
+def talkative(folder):
+    """Large random weights in the checkpoints of a run that has learnt little but silence: they say something."""
+    generator = torch.Generator().manual_seed(0)
+    for file in folder.glob("save/*/model.ckpt"):
+        state = torch.load(file)
+        for key, value in state.items():
+            if key.startswith(("encoder.", "output.")) and value.dim() > 1:
+                state[key] = 3 * torch.randn(value.shape, generator=generator) * value[0].numel() ** -0.5
+        torch.save(state, file)
+
+
+# The shares of the processes
+
+
+def shares(batches, processes, even):
+    return [list(Share(batches, rank, processes, even)) for rank in range(processes)]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_each_process_takes_its_share_of_every_epoch(processes):
+    generator = torch.Generator().manual_seed(0)
+    durations = (1 + 9 * torch.rand(101, generator=generator)).tolist()
+    dataset = DynamicItemDataset({str(i): {"duration": d, "wav": str(i)} for i, d in enumerate(durations)})
+    orders = []
+    for epoch in (1, 2, 3):
+        # Each process makes its own sampler, and may come from a checkpoint.
+        parts = []
+        for rank in range(processes):
+            share = Share(dynamic_batches(dataset, 40, seed=1, short_first_epochs=1), rank, processes, even=True)
+            share.set_epoch(epoch)
+            parts.append(list(share))
+            assert len(parts[-1]) == len(share)
+        assert len({len(part) for part in parts}) == 1, "the processes would take different numbers of steps"
+        assert sorted(index for part in parts for batch in part for index in batch) == list(range(101))
+        longest = [[max(durations[index] for index in batch) for batch in part] for part in parts]
+        assert all(part == sorted(part) for part in longest) == (epoch == 1)  # short to long in the first epoch only
+        assert all(
+            len(batch) * part_max <= 40
+            for p, m in zip(parts, longest, strict=True)
+            for batch, part_max in zip(p, m, strict=True)
+        )
+        orders.append(parts)
+    assert orders[1] != orders[2]
+
+
+def test_batches_are_cut_until_they_can_be_shared():
+    batches = [[0, 1], [2, 3, 4, 5], [6]]
+    assert evened(batches, 1) == batches
+    assert evened(batches, 2) == [[0, 1], [2, 3], [4, 5], [6]]
+    assert evened(batches, 5) == [[0], [1], [2, 3], [4, 5], [6]]
+    assert evened(batches, 7) == [[index] for index in range(7)]
+    # There is nothing left to cut.
+    assert evened([[0], [1], [2]], 2) == [[0], [1], [2], [0]]
+    assert len(evened([[0]], 8)) == 8
+
+
+def test_evaluation_cuts_no_batch_and_reads_none_twice():
+    batches = [[0, 1], [2, 3], [4]]
+    assert shares(batches, 2, even=False) == [[[0, 1], [4]], [[2, 3]]]
+    assert shares(batches, 4, even=False) == [[[0, 1]], [[2, 3]], [[4]], []]
+    assert [len(Share(batches, rank, 4, even=False)) for rank in range(4)] == [1, 1, 1, 0]
+
+
+def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    options = experiment._process_options
+    assert options({"device": "cuda"}) == {"device": "cuda:1"}
+    assert options({"device": "cpu"}) == {"device": "cpu", "distributed_backend": "gloo"}
+    monkeypatch.setattr(experiment, "infer_device", lambda: "cuda:1")
+    assert options({}) == {"device": "cuda:1"}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match="process 2 of this machine, which has 1 GPU"):
+        options({})
+
+
+#: Every experiment, with its task and what makes it small.
+EXPERIMENTS = {
+    **{path: (CTC, SMALL) for path in (ROOT / "hparams").glob("*.yaml")},
+    **{path: (CTC, {**SMALL, **RECIPE, "nhead": 4}) for path in (RECIPES / "CTC/hparams").glob("*.yaml")},
+    **{path: (Seq2Seq, TRANSFORMER[2]) for path in (RECIPES / "transformer/hparams").glob("*.yaml")},
+    **{path: (Transducer, TRANSDUCER[2]) for path in (RECIPES / "transducer/hparams").glob("*.yaml")},
+}
+SMALL_ENCODER = {
+    "branchformer": {"csgu_linear_units": 64},
+    "contextnet": {"contextnet_alpha": 0.0625, "contextnet_channels": 32},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS), ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_every_parameter_of_every_experiment_gets_a_gradient(path, tmp_path):
+    """Or several processes would wait for it forever."""
+    task_class, settings = EXPERIMENTS[path]
+    keys = {**settings, **SMALL_ENCODER.get(path.stem.split("_")[0], {})}
+    words = [str(word) for key, value in keys.items() for word in (f"--{key}", value)]
+    words += ["--data_folder", "nowhere", "--output_folder", str(tmp_path / "run"), "--device", "cpu"]
+    loaded = load_experiment([str(path), *words])
+    task = task_class(loaded, RunRecord.open(loaded.run_folder))
+    task.epoch = 1
+    rows = [{"sig": 0.1 * torch.randn(16000 * n), "tokens": torch.randint(3, 40, (3 * n,))} for n in (4, 3)]
+    batch = PaddedBatch(rows)
+    task.modules.train()
+    task.compute_objectives(task.compute_forward(batch, sb.Stage.TRAIN), batch, sb.Stage.TRAIN).backward()
+    model = loaded.hparams["model"]
+    assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
+
+
+# Whole runs
+
+
+@pytest.mark.slow
+def test_every_utterance_is_read_once_an_epoch(pair, corpus):
+    folder, notes = pair
+    wanted = utterances(corpus, "train-clean-100")
+    for epoch in (1, 2):
+        steps = [[note for note in did(part, "train") if note["epoch"] == epoch] for part in notes]
+        assert len(steps[0]) == len(steps[1]) > 2
+        assert sorted(name for part in steps for note in part for name in note["ids"]) == wanted
+    for part in notes:  # short to long in the first epoch
+        longest = [note["longest"] for note in did(part, "train") if note["epoch"] == 1]
+        assert longest == sorted(longest)
+    both = utterances(corpus, "test-clean") + utterances(corpus, "test-other")
+    assert sorted(name for part in notes for note in did(part, "test") for name in note["ids"]) == sorted(both)
+    valid = sorted(name for part in notes for note in did(part, "valid") for name in note["ids"])
+    assert valid == sorted(2 * utterances(corpus, "dev-clean"))
+
+
+@pytest.mark.slow
+def test_losses_are_those_of_both_processes(pair, corpus):
+    folder, notes = pair
+    run = record(folder)
+    for epoch in run["epochs"]:
+        both = [note for part in notes for note in did(part, "train") if note["epoch"] == epoch["epoch"]]
+        assert epoch["train_loss"] == pytest.approx(mean(both), rel=1e-9)
+    valid = [did(part, "valid") for part in notes]
+    assert len(valid[0]) != len(valid[1]), "a mean of means would pass"
+    halves = [note for part in valid for note in part[: len(part) // 2]]
+    assert run["epochs"][0]["valid_loss"] == pytest.approx(mean(halves), rel=1e-9)
+    clean = set(utterances(corpus, "test-clean"))
+    tests = [note for part in notes for note in did(part, "test") if clean.issuperset(note["ids"])]
+    assert run["metrics"]["test-clean"]["loss"] == pytest.approx(mean(tests), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_only_the_main_process_writes(pair):
+    folder, notes = pair
+    assert did(notes[0], "write") and not did(notes[1], "write")
+    names = {path.name for path in folder.iterdir()}
+    promised = {"hyperparams.yaml", "log.txt", "run.json", "train_log.txt", "tokenizer.ckpt", "model.ckpt"}
+    assert promised | {"wer_test-clean.txt", "transcripts_test-other.csv"} <= names
+    assert not list(folder.rglob("*.tmp")) and len(list(folder.glob("save/*"))) == 1
+    run = record(folder)
+    assert run["finished"] and run["processes"] == 2 and len(run["epochs"]) == 2 and len(run["command"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [QUICKSTART, TRANSFORMER, TRANSDUCER], ids=["ctc", "seq2seq", "transducer"])
+def test_two_processes_score_a_checkpoint_as_one_does(launch, pair, tmp_path, what):
+    both, one = tmp_path / "both", tmp_path / "one"
+    if what is QUICKSTART:
+        shutil.copytree(pair[0], both)
+    else:
+        notes = launch(what, 2, both).notes
+    if what is TRANSFORMER:
+        counts = [did(part, "count")[0] for part in notes]
+        right, tokens = (sum(part[key] for part in counts) for key in ("right", "tokens"))
+        assert record(both)["epochs"][0]["accuracy"] == pytest.approx(100 * right / tokens)
+    talkative(both)
+    shutil.copytree(both, one)
+    for folder, processes in ((both, 2), (one, 1)):
+        launch(what, processes, folder)
+    assert record(one)["processes"] == 2  # that trained
+    splits = sorted(record(one)["metrics"])
+    assert len(splits) == 2
+    for split in splits:
+        mine, theirs = record(both)["metrics"][split], record(one)["metrics"][split]
+        for key in ("wer", "cer", "utterances", "words"):
+            assert mine[key] == theirs[key]
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-9)
+        for name in (f"transcripts_{split}.csv", f"wer_{split}.txt"):
+            assert (both / name).read_bytes() == (one / name).read_bytes()
+        said = [row["hypothesis"] for row in read_transcripts(one, split)]
+        assert len(set(said)) > 3 and all(said), "nothing was said that could differ"
+
+
+@pytest.mark.slow
+def test_one_process_killed_ends_both_and_the_run_resumes(launch, pair, tmp_path):
+    folder = tmp_path / "killed"
+    often = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}
+    killed = launch(QUICKSTART, 2, folder, victim=[1, 2, 3], check=False, **often)
+    assert killed.returncode and "SIGKILL" in killed.stderr
+    assert time.time() - did(killed.notes[1], "die")[0]["time"] < 60
+    assert not record(folder)["finished"] and len(record(folder)["epochs"]) == 1
+
+    alone = launch(QUICKSTART, 1, folder, check=False, **often)
+    assert alone.returncode == 2 and "trained by 2 process(es), not by 1" in alone.stderr
+
+    # As if the main process had been killed while it wrote one more checkpoint.
+    last = max(folder.glob("save/*"), key=lambda path: YAML(typ="safe").load(path / "CKPT.yaml")["unixtime"])
+    broken = shutil.copytree(last, folder / "save/CKPT+broken")
+    (broken / "CKPT.yaml").write_text(f"unixtime: {time.time()}\nend-of-epoch: false\n")
+    (broken / "optimizer.ckpt").write_bytes((last / "optimizer.ckpt").read_bytes()[:-100])
+
+    resumed = launch(QUICKSTART, 2, folder, **often)
+    assert "Going into epoch 1" not in (folder / "log.txt").read_text().split("Going into epoch 2", 1)[1]
+    done = {rank: len(did(part, "train")) for rank, part in enumerate(resumed.notes)}
+    whole, notes = pair
+    steps = len([note for note in did(notes[0], "train") if note["epoch"] == 2])
+    assert done == {0: steps - 2, 1: steps - 2}, "it began at another step than its checkpoint's"
+    for one, other in zip(record(whole)["epochs"], record(folder)["epochs"], strict=True):
+        one.pop("seconds"), other.pop("seconds")
+        assert other == pytest.approx(one, rel=1e-9)
+    for split in ("test-clean", "test-other"):
+        assert read_transcripts(folder, split) == read_transcripts(whole, split)
+        assert record(folder)["metrics"][split]["loss"] == pytest.approx(record(whole)["metrics"][split]["loss"])
+
+
+@pytest.mark.slow
+def test_an_error_of_the_main_process_ends_both(launch, tmp_path):
+    started = time.time()
+    done = launch(QUICKSTART, 2, tmp_path / "run", check=False, data_folder=tmp_path / "nowhere")
+    assert done.returncode and time.time() - started < 60
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "nowhere" in line and "data_folder" in line
