@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Trains the small encoder-decoders or transducers whose numbers are recorded in this folder, SummaryMixing and RoPE
-# attention at the same time, with one thread each, on the built-in corpus of SYNTHETIC speech:
+# Trains small encoder-decoders or transducers on the built-in corpus of SYNTHETIC speech, SummaryMixing and RoPE attention
+# at the same time with one thread each; only the mixer differs within a pair. From the root of the project:
 #     results/librispeech_synthetic/train.sh encoder_decoder
 #     results/librispeech_synthetic/train.sh transducer
-# Only the mixer differs within a pair. Run it from the root of the project.
+# Their records belong into this folder. Neither has been run to its end yet.
 set -euo pipefail
 task=$1
 python=${PYTHON:-.venv/bin/python}
