@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from speechbrain.processing.features import STFT, Filterbank, mean_std_update, spectral_magnitude
+from speechbrain.utils.distributed import is_distributed_initialized
 from torch import nn
 
 
@@ -161,7 +162,10 @@ class GlobalNormalization(nn.Module):
         else:
             valid = ~padding_mask
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)  # SpeechBrain multiplies by 0, which keeps a NaN
-        if not x.isfinite().all():
+        finite = x.isfinite().all().int()
+        if is_distributed_initialized():  # what follows waits for all processes, so all of them must come or none
+            torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
+        if not finite:
             return  # one bad batch would stay in the statistics for good
         count, mean, std = mean_std_update(x, valid.unsqueeze(-1), (0, 1), int(self.count), self.mean, self.std)
         self.count.fill_(count)

@@ -1,5 +1,8 @@
 """Log-mel features and global normalisation."""
 
+import time
+from datetime import timedelta
+
 import pytest
 import torch
 from speechbrain.lobes.features import Fbank
@@ -152,3 +155,28 @@ def test_a_batch_that_is_not_finite_leaves_the_statistics_alone():
     broken[1, 7, 2] = torch.inf
     norm(broken)
     assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
+
+
+def _normalise_in_two_processes(rank, folder):
+    meet = {"init_method": f"file://{folder}/meet", "timeout": timedelta(seconds=30)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2, **meet)
+    norm = GlobalNormalization(3)
+    x = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(rank))
+    for bad in (False, True, False):
+        norm(x.masked_fill(torch.tensor(bad and rank == 1), torch.nan))
+    torch.save(norm.state_dict(), folder / f"{rank}.pt")
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    time.sleep(0.5)  # until gloo's threads have let go of their last tensors
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_not_finite_in_one_process_is_left_out_by_both(tmp_path):
+    torch.multiprocessing.spawn(_normalise_in_two_processes, (tmp_path,), nprocs=2)
+    states = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    alone = GlobalNormalization(3)
+    x = torch.cat([torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(rank)) for rank in range(2)])
+    for _ in range(2):
+        alone(x)
+    for state in states:
+        torch.testing.assert_close(state, dict(alone.state_dict()))
