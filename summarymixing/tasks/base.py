@@ -131,7 +131,8 @@ class Task(sb.Brain):
         """Take the schedule, or make it for the number of batches there are; then resume."""
         self.schedule = self.hparams.lr_schedule
         if isinstance(self.schedule, partial | type):
-            steps = self.hparams.number_of_epochs * -(-len(self.train_batches) // self.grad_accumulation_factor)
+            # The batches that do not fill a step at an epoch's end take none.
+            steps = self.hparams.number_of_epochs * max(1, len(self.train_batches) // self.grad_accumulation_factor)
             self.schedule = self.schedule(
                 initial_value=self.hparams.lr,
                 num_warmup_steps=max(1, round(self.hparams.warmup_fraction * steps)),
