@@ -94,9 +94,9 @@ def asr_splits(experiment, record, prepare):
     ---------
     experiment : summarymixing.experiment.Experiment
         With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits``, ``max_bad_fraction``,
-        ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_source``, ``tokenizer_type``, ``vocab_size``,
-        ``blank_index`` and the keys of :func:`dynamic_batches` in its YAML file; ``bos_index`` and ``eos_index`` if
-        its decoder needs them.
+        ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the keys of
+        :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it may take another's tokenizer,
+        ``bos_index`` and ``eos_index`` if its decoder needs them.
     record : summarymixing.run_record.RunRecord
         Receives what the data are, and the number of utterances left out.
     prepare : callable
@@ -120,7 +120,7 @@ def asr_splits(experiment, record, prepare):
     record.set("data", describe(manifests))
 
     tokenizer_file, marks = folder / "tokenizer.ckpt", {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
-    size, source = hparams["vocab_size"], hparams["tokenizer_source"]
+    size, source = hparams["vocab_size"], hparams.get("tokenizer_source")
     if source is None:
         train_tokenizer(manifests[train_split], tokenizer_file, size, hparams["tokenizer_type"], **marks)
     else:

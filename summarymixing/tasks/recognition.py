@@ -81,7 +81,9 @@ class Recognition(Task):
         return {"wer": result["wer"], "cer": result["cer"]}
 
     def test(self, name, dataset, loader, search=None):
-        """Decode and score a test set; the run folder receives transcripts, alignments and metrics.
+        """Decode and score a test set, and print the error rates.
+
+        The run folder receives transcripts, alignments and metrics.
 
         Arguments
         ---------
@@ -107,5 +109,7 @@ class Recognition(Task):
         result = {**score(self.scored), "loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
         if if_main_process():
             write_scored(self.run_folder, name, self.scored)
+            experiment = self.record.data["experiment"]
+            print(f"{experiment} {name}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
         self.record.metrics(name, **result)
         return result

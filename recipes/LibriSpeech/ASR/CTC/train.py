@@ -27,8 +27,7 @@ def main():
         if hparams["test_beam_size"] > 1:
             searches[f"{split}_beam{hparams['test_beam_size']}"] = hparams["beam_search"](hparams["tokenizer"])
         for name, search in searches.items():
-            result = task.test(name, data[split], loader, search)
-            print(f"{experiment.name} {name}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+            task.test(name, data[split], loader, search)
     record.finish()
 
 

@@ -25,8 +25,7 @@ def main():
         searches[f"_beam{hparams['test_beam_size']}"] = hparams["beam_decoder"]
     for split in hparams["test_splits"]:
         for suffix, search in searches.items():
-            result = task.test(split + suffix, data[split], loader, search)
-            print(f"{experiment.name} {split}{suffix}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+            task.test(split + suffix, data[split], loader, search)
     record.finish()
 
 

@@ -24,8 +24,7 @@ def main():
     for split in hparams["test_splits"]:
         searches = {split: hparams["decoder"], f"{split}_greedy": hparams["greedy_decoder"]}
         for name, search in searches.items():
-            result = task.test(name, data[split], loader, search)
-            print(f"{experiment.name} {name}: WER {result['wer']:.2f} %, CER {result['cer']:.2f} %")
+            task.test(name, data[split], loader, search)
     record.finish()
 
 
