@@ -1,17 +1,10 @@
 """LibriSpeech: from its folders to CSV manifests."""
 
-import hashlib
-import json
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from summarymixing.corpora.audio import inspect_audio
-from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.corpora.preparation import prepare_split, stat_files
 from summarymixing.errors import InputError
-from summarymixing.files import atomic_open
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
 # One analysis frame: anything shorter gives a recogniser nothing to look at.
@@ -101,60 +94,26 @@ def _prepare_split(data_folder, manifest_folder, split, max_bad_fraction, worker
     if len(set(folders)) < len(folders):
         raise InputError(f"splits: {split!r} names a folder twice; name it once")
 
-    manifest = manifest_folder / f"{split}.csv"
-    settings_file = manifest_folder / f"{split}.settings.json"
-    bad = BadRecords(split, manifest_folder, max_bad_fraction)
-    settings = {
-        "version": _VERSION,
-        "data_folder": str(data_folder),
-        "split": split,
-        "max_bad_fraction": max_bad_fraction,
-        "files": len(files),
-        "fingerprint": hashlib.sha256(repr(files).encode()).hexdigest(),
-    }
-    if manifest.exists() and _read_json(settings_file) == settings:
-        return manifest
+    def find_records():
+        audio, transcripts = _records([Path(path) for path, _, _ in files])
+        if not audio:
+            raise InputError(
+                f"{data_folder}: split {split!r} holds no .flac or .wav recordings as "
+                "<speaker>/<chapter>/<ID>.flac; check the key data_folder"
+            )
+        ids = sorted(audio.keys() | transcripts.keys())
+        return ids, lambda record_id: _examine(audio.get(record_id), transcripts.get(record_id))
 
-    audio, transcripts = _records([Path(path) for path, _, _ in files])
-    if not audio:
-        raise InputError(
-            f"{data_folder}: split {split!r} holds no .flac or .wav recordings as "
-            "<speaker>/<chapter>/<ID>.flac; check the key data_folder"
-        )
-
-    def examine(record_id):
-        return _examine(audio.get(record_id), transcripts.get(record_id))
-
-    ids = sorted(audio.keys() | transcripts.keys())
-    rows = []
-    with ThreadPoolExecutor(workers or 2 * (os.cpu_count() or 1)) as pool:
-        results = tqdm(pool.map(examine, ids), total=len(ids), desc=f"preparing {split}", disable=not progress)
-        for record_id, (row, file, reason) in zip(ids, results, strict=True):
-            if reason:
-                bad.add(record_id, file, reason)
-            else:
-                rows.append({"ID": record_id, **row})
-    bad.close(total=len(ids))
-    write_manifest(manifest, rows, FIELDS)
-    # After the manifest: settings that are present vouch for a complete manifest.
-    with atomic_open(settings_file) as file:
-        json.dump(settings, file, indent=2)
-    return manifest
+    settings = {"version": _VERSION, "data_folder": str(data_folder), "split": split}
+    return prepare_split(
+        split, manifest_folder, FIELDS, settings, files, find_records, max_bad_fraction, workers, progress
+    )
 
 
 def _scan(folder):
     """Return (path, size, modification time in ns) of the files of a split, sorted by path."""
-    found = []
-    for chapter in sorted(folder.glob("*/*/")):
-        with os.scandir(chapter) as entries:
-            for entry in entries:
-                if entry.name.endswith((*_AUDIO_SUFFIXES, _TRANSCRIPT_SUFFIX)):
-                    try:
-                        status = entry.stat()
-                        found.append((entry.path, status.st_size, status.st_mtime_ns))
-                    except FileNotFoundError:  # a dangling link: inspecting it will say so
-                        found.append((entry.path, -1, -1))
-    return sorted(found)
+    names = (*_AUDIO_SUFFIXES, _TRANSCRIPT_SUFFIX)
+    return stat_files(path for path in folder.glob("*/*/*") if path.name.endswith(names))
 
 
 def _records(paths):
@@ -198,10 +157,3 @@ def _examine(path, transcripts):
     speaker = path.parent.parent.name
     row = {"duration": f"{seconds:.6f}", "wav": str(path), "spk_id": speaker, "wrd": words}
     return row, path, None
-
-
-def _read_json(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -1,0 +1,182 @@
+"""What the readers of all datasets share: one split's records to its CSV manifest, once, in parallel, resumable."""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.files import atomic_open
+
+# Records between two writes of the journal: what a killed preparation loses at most.
+_JOURNAL_EVERY = 100
+
+
+def prepare_split(
+    split,
+    manifest_folder,
+    fields,
+    settings,
+    files,
+    find_records,
+    max_bad_fraction=0.01,
+    workers=None,
+    progress=True,
+):
+    """Write the manifest of one split, or reuse that of an earlier call.
+
+    A manifest is made again when `settings`, or the name, size or date of one of `files`, has changed. A preparation
+    that was killed goes on where it was: results are kept in ``<split>.journal`` until the manifest is complete.
+
+    Parameters
+    ----------
+    split : str
+        Name of the manifest.
+    manifest_folder : str or pathlib.Path
+        Where it goes; made if missing.
+    fields : sequence of str
+        The columns, ``"ID"`` among them.
+    settings : dict
+        Everything else that decides what the manifest holds, as JSON has it: a version of the reader, options.
+    files : list of tuple
+        What the split consists of, from :func:`stat_files`.
+    find_records : callable
+        Called without arguments if there is work; returns the IDs in the order of the manifest, and a function
+        ``examine(ID)`` that is called in threads and returns (row, file, reason): a dict of the other columns, the file
+        at fault, and the reason in a few words or None for a good record.
+    max_bad_fraction : float
+        Largest tolerated share of records left out, 0 to 1.
+    workers : int, optional
+        Threads; by default two per core, as much of the time is the disk's.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        The CSV file; ``<split>.skipped.csv`` beside it names what was left out, if anything.
+
+    Raises
+    ------
+    InputError
+        If too many records are unusable, or what `find_records` raises.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def find_records():
+    ...     return ["a", "b"], lambda record_id: ({"wrd": record_id.upper()}, None, None)
+    >>> prepare_split("dev", folder, ["ID", "wrd"], {}, [], find_records, progress=False).read_text().split()
+    ['ID,wrd', 'a,A', 'b,B']
+    """
+    manifest_folder = Path(manifest_folder)
+    manifest = manifest_folder / f"{split}.csv"
+    settings_file = manifest_folder / f"{split}.settings.json"
+    bad = BadRecords(split, manifest_folder, max_bad_fraction)
+    fingerprint = hashlib.sha256(repr(files).encode()).hexdigest()
+    settings = {**settings, "max_bad_fraction": max_bad_fraction, "files": len(files), "fingerprint": fingerprint}
+    if manifest.exists() and _read_json(settings_file) == settings:
+        return manifest
+
+    ids, examine = find_records()
+    manifest_folder.mkdir(parents=True, exist_ok=True)
+    # Neither the share of bad records nor the columns' order change what one record gives.
+    examined = {key: value for key, value in settings.items() if key != "max_bad_fraction"}
+    with _Journal(manifest_folder / f"{split}.journal", examined) as journal:
+        todo = [record_id for record_id in ids if record_id not in journal.results]
+        pool = ThreadPoolExecutor(workers or 2 * (os.cpu_count() or 1))
+        bar = tqdm(total=len(ids), initial=len(ids) - len(todo), desc=f"preparing {split}", disable=not progress)
+        try:
+            for record_id, (row, file, reason) in zip(todo, pool.map(examine, todo), strict=True):
+                journal.add(record_id, row, str(file), reason)
+                bar.update()
+        finally:  # on Ctrl-C too, without the records that no thread has begun
+            pool.shutdown(cancel_futures=True)
+            bar.close()
+    rows = []
+    for record_id in ids:
+        row, file, reason = journal.results[record_id]
+        if reason:
+            bad.add(record_id, file, reason)
+        else:
+            rows.append({"ID": record_id, **row})
+    bad.close(total=len(ids))
+    write_manifest(manifest, rows, fields)
+    # After the manifest: settings that are present vouch for a complete manifest.
+    with atomic_open(settings_file) as file:
+        json.dump(settings, file, indent=2)
+    journal.path.unlink()
+    return manifest
+
+
+def stat_files(paths):
+    """Return (path, size in bytes, modification time in ns) of each file, sorted by path; -1, -1 for a missing one.
+
+    Examples
+    --------
+    >>> stat_files(["no/such/file"])
+    [('no/such/file', -1, -1)]
+    """
+    found = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:  # a dangling link, or a file that a list names: inspecting it will say so
+            found.append((str(path), -1, -1))
+    return sorted(found)
+
+
+class _Journal:
+    """Results of the records examined so far, on disk as lines of JSON; the first line is what they were made with."""
+
+    def __init__(self, path, settings):
+        self.path = path
+        self.results = {}
+        lines = _json_lines(path)
+        if lines[:1] == [settings]:
+            self.results = {record_id: result for record_id, *result in lines[1:]}
+            # A killed process may have left half a line: the next one starts afresh.
+            self._file = open(path, "a", encoding="utf-8")
+            self._file.write("\n")
+        else:
+            self._file = open(path, "w", encoding="utf-8")
+            self._file.write(json.dumps(settings) + "\n")
+
+    def add(self, record_id, row, file, reason):
+        self.results[record_id] = (row, file, reason)
+        self._file.write(json.dumps([record_id, row, file, reason]) + "\n")
+        if len(self.results) % _JOURNAL_EVERY == 0:
+            self._file.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
+def _json_lines(path):
+    """The lines of a file that are JSON; none of them if it cannot be read."""
+    lines = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    lines.append(json.loads(line))
+                except ValueError:
+                    continue
+    except OSError:
+        return []
+    return lines
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
