@@ -22,7 +22,7 @@ print(faults() - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose mallopt it tests")
 def test_a_repeated_step_takes_no_new_pages():
     def faults(how):
         command = [sys.executable, "-c", COUNT_FAULTS, how]

@@ -20,9 +20,9 @@ from summarymixing.lobes.conformer import ConformerEncoderLayer
 
 FRAME_SECONDS = 0.04
 SAMPLES_A_FRAME = 640
-#: "floor" and "copy" are what a mixer cannot avoid: its products alone, and moving its bytes; "arithmetic" is its
-#: products and its activations.
-LEVELS = ("mixer", "layer", "encoder", "training", "decoding", "floor", "arithmetic", "copy")
+#: Levels that stand for what a mixer cannot avoid, and in words.
+BOUNDS = {"floor": "matrix products alone", "arithmetic": "products, activations", "copy": "copy of its bytes"}
+LEVELS = ("mixer", "layer", "encoder", "training", "decoding", *BOUNDS)
 STEPS = ("forward", "forward+backward")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "autocast": torch.float32}
 MODES = ("eager", "compile")

@@ -122,7 +122,7 @@ def _fail(result: dict, found: dict) -> None:
 
 
 def _process_memory(cell: Cell, options: Options, limit: int) -> dict:
-    if cell.level in ("floor", "arithmetic", "copy") or cell.mode == "compile":
+    if cell.level in cells_module.BOUNDS or cell.mode == "compile":
         return {}
     # With the plots, because each process imports the program that started it.
     preload = (cells_module.__name__, "summarymixing.benchmarks.plots")

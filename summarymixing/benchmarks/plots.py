@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from summarymixing.benchmarks.cells import BOUNDS
 from summarymixing.benchmarks.registry import entry
 from summarymixing.benchmarks.suite import chunk_labels
 
@@ -80,8 +81,8 @@ def _figure(record, kind, panels):
 
 
 def _panel(cell):
-    # The floor stands beside the mixer that it belongs to.
-    level = "mixer" if cell["level"] in ("floor", "arithmetic", "copy") else cell["level"]
+    # A bound stands beside the mixer that it belongs to.
+    level = "mixer" if cell["level"] in BOUNDS else cell["level"]
     return f"{level}, {cell['step']}"
 
 
@@ -91,8 +92,7 @@ def _line(cell):
     if cell["chunk_size"] is not None:
         size, left = chunk_labels(cell["chunk_size"], cell["left_context"])
         mixer, variant = f"{mixer}, {size}", [left]
-    kinds = {"floor": "matrix products alone", "arithmetic": "products, activations", "copy": "copy of its bytes"}
-    kind = kinds.get(cell["level"])
+    kind = BOUNDS.get(cell["level"])
     variant += [kind] if kind else []
     variant += [] if cell["dtype"] == "float32" else [cell["dtype"]]
     variant += ["compiled"] if cell["mode"] == "compile" else []

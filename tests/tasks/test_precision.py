@@ -188,7 +188,7 @@ def test_fp16_on_a_cpu_is_an_error_in_one_line(prepare):
     assert "bf16" in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("precision, dtype", [("fp16", torch.float16), ("bf16", torch.bfloat16)])
 def test_mixed_precision_on_a_gpu(prepare, name, witness, precision, dtype):
     task = prepare(name, device="cuda", precision=precision)
