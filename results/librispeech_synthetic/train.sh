@@ -16,11 +16,10 @@ export OMP_NUM_THREADS=1
 noise="!new:summarymixing.augmentation.ColouredNoise {snr_low: 4, snr_high: 20, slope_high: 1.5, probability: 0.6}"
 drop="!new:speechbrain.augment.freq_domain.SpectrogramDrop"
 sizes="drop_length_low: 2, drop_length_high: 8, drop_count_low: 1, drop_count_high: 1"
-steps=11000
 settings=(
     --data_folder "$corpus" --train_splits "[train-clean-100]" --test_splits "[test-clean, test-other]"
     --tokenizer_type char --d_model 144 --d_ffn 576 --num_layers 4 --kernel_size 15 --dropout 0.0
-    --channels "[144, 144]" --two_dimensional false --number_of_epochs 10 --max_batch_length 20 --max_batch_ex 64
+    --channels "[144, 144]" --two_dimensional false --max_batch_length 20 --max_batch_ex 64
     --num_buckets 50 --short_first_epochs 1 --avg_checkpoints 1 --num_workers 0 --grad_accumulation_factor 1
     --ckpt_interval_minutes 3 --lr 0.0025 --noprogressbar
     --augment "!new:speechbrain.augment.augmenter.Augmenter {augmentations: [$noise]}"
@@ -33,17 +32,17 @@ case $task in
         second=$recipes/transformer/hparams/conformer_mhsa.yaml
         schedule="!new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule"
         settings+=(
-            --vocab_size 30 --nhead 4 --num_decoder_layers 2 --normalization_batches 500 --valid_search_interval 5
+            --number_of_epochs 10 --vocab_size 30 --nhead 4 --num_decoder_layers 2 --normalization_batches 500 --valid_search_interval 5
             --test_beam_size 10 --warmup_steps 1000
-            --lr_schedule "$schedule {lr: 0.0025, n_warmup_steps: 1000, total_steps: $steps, decay_factor: 0.02}"
+            --lr_schedule "$schedule {lr: 0.0025, n_warmup_steps: 1000, total_steps: 11000, decay_factor: 0.02}"
         )
         only_first=() only_second=() ;;
     transducer)
         first=$recipes/transducer/hparams/conformer_transducer_summarymixing_fast.yaml
         second=$recipes/transducer/hparams/conformer_transducer_mhsa.yaml
         settings+=(
-            --vocab_size 28 --predictor_size 144 --joint_size 144 --warmup_steps 1000 --total_steps $steps
-            --lr_decay 0.02 --test_beam_size 4
+            --number_of_epochs 8 --vocab_size 28 --predictor_size 144 --joint_size 144
+            --warmup_steps 1000 --total_steps 8800 --lr_decay 0.02 --test_beam_size 4
         )
         only_first=(--mixer "{dropout: 0.0}") only_second=(--mixer "{nhead: 4, dropout: 0.0}") ;;
     *)
