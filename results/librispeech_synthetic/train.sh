@@ -32,8 +32,9 @@ case $task in
         second=$recipes/transformer/hparams/conformer_mhsa.yaml
         schedule="!new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule"
         settings+=(
-            --number_of_epochs 10 --vocab_size 30 --nhead 4 --num_decoder_layers 2 --normalization_batches 500 --valid_search_interval 5
-            --test_beam_size 10 --warmup_steps 1000
+            --number_of_epochs 10 --vocab_size 30 --nhead 4 --num_decoder_layers 2 --normalization_batches 500
+            --valid_search_interval 5
+            --test_beam_size 4 --warmup_steps 1000
             --lr_schedule "$schedule {lr: 0.0025, n_warmup_steps: 1000, total_steps: 11000, decay_factor: 0.02}"
         )
         only_first=() only_second=() ;;
