@@ -5,6 +5,7 @@ from speechbrain.decoders.scorer import CTCScorer, ScorerBuilder, TransformerLMS
 from speechbrain.decoders.seq2seq import S2STransformerBeamSearcher
 from torch import nn
 
+from summarymixing.lobes.incremental_decoder import IncrementalDecoder
 from summarymixing.lobes.language_model import load_language_model
 
 
@@ -152,18 +153,27 @@ class BeamSearch(nn.Module):
 
 
 class _Searcher(S2STransformerBeamSearcher):
-    """SpeechBrain's searcher, but an utterance's own length limits its tokens, not that of the batch."""
+    """SpeechBrain's searcher, but token by token, and an utterance's own length limits its tokens, not the batch's."""
 
     def set_n_out(self):
         return self.fc.out_features
 
     def init_beam_search_data(self, enc_states, wav_len):
         data = super().init_beam_search_data(enc_states, wav_len)
+        counts = data[-1][:: self.beam_size]
+        self.decoder = IncrementalDecoder(self.model, enc_states, counts, self.beam_size)
         limits = (data[-1] * self.max_decode_ratio).long().clamp(min=1)  # of each hypothesis
         self.last_steps = limits - 1
         # 0 steps, which SpeechBrain computes for a short utterance and a small ratio, would fail.
         self.max_decode_steps = int(limits.max())
         return data
+
+    def forward_step(self, inp_tokens, memory, enc_states, enc_lens):
+        states, memory = self.decoder.step(inp_tokens, memory)
+        return self.softmax(self.fc(states) / self.temperature), memory, None
+
+    def permute_mem(self, memory, index):
+        return [past.index_select(0, index) for past in memory]
 
     def _set_eos_minus_inf_step(self, log_probs, step, min_decode_steps):
         """At its last step a hypothesis can only end."""

@@ -10,6 +10,7 @@ from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 from summarymixing.errors import InputError
 from summarymixing.lobes import BeamSearch, EncoderDecoder, TransformerDecoder
 from summarymixing.lobes.contextnet import ContextNet
+from summarymixing.lobes.incremental_decoder import IncrementalDecoder
 from summarymixing.lobes.language_model import load_language_model
 
 VOCAB, BOS, EOS = 12, 1, 2
@@ -56,6 +57,26 @@ def test_no_token_is_seen_early_and_every_one_is_felt(summary_decoder, tools):
         _, actual, _ = model(wavs, tokens=changed)
         torch.testing.assert_close(actual[:, :u], expected[:, :u], rtol=0, atol=1e-6)
         assert (actual[:, u:] - expected[:, u:]).abs().amax(-1).min() > 1e-4
+
+
+@DECODERS
+@torch.no_grad()
+def test_token_by_token_equals_whole_prefixes(summary_decoder, tools):
+    """However hypotheses change places between the steps."""
+    decoder = build(tools, summary_decoder=summary_decoder).decoder
+    generator, beam = torch.Generator().manual_seed(0), 3
+    encoded, counts = torch.randn(2, 20, tools.D, generator=generator), torch.tensor([20, 11])
+    steps = IncrementalDecoder(decoder, encoded, counts, beam)
+    rows = encoded.repeat_interleave(beam, 0), counts.repeat_interleave(beam)
+    prefixes, past = torch.empty(2 * beam, 0, dtype=torch.long), None
+    for _ in range(6):
+        tokens = torch.randint(1, VOCAB, (2 * beam,), generator=generator)
+        prefixes = torch.cat([prefixes, tokens[:, None]], dim=1)
+        states, past = steps.step(tokens, past)
+        expected, _ = decoder.decode(prefixes, *rows)
+        torch.testing.assert_close(states, expected[:, -1], rtol=0, atol=1e-5)
+        order = torch.cat([beam * row + torch.randint(beam, (beam,), generator=generator) for row in (0, 1)])
+        prefixes, past = prefixes[order], [part[order] for part in past]
 
 
 def test_trains_and_stays_in_float32_under_autocast(tools):
