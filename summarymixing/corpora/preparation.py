@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
+
+logger = logging.getLogger(__name__)
 
 # Records between two writes of the journal: what a killed preparation loses at most.
 _JOURNAL_EVERY = 100
@@ -25,6 +29,7 @@ def prepare_split(
     max_bad_fraction=0.01,
     workers=None,
     progress=True,
+    choose=None,
 ):
     """Write the manifest of one split, or reuse that of an earlier call.
 
@@ -53,16 +58,20 @@ def prepare_split(
         Threads; by default two per core, as much of the time is the disk's.
     progress : bool
         Whether to show a progress bar.
+    choose : callable, optional
+        ``choose(row)`` returns why a good record is left out by choice, in a few words, or None to keep it. Such
+        records do not count as bad.
 
     Returns
     -------
     pathlib.Path
-        The CSV file; ``<split>.skipped.csv`` beside it names what was left out, if anything.
+        The CSV file; ``<split>.skipped.csv`` beside it names what was left out, if anything, and
+        ``<split>.left_out.csv`` what `choose` left out.
 
     Raises
     ------
     InputError
-        If too many records are unusable, or what `find_records` raises.
+        If too many records are unusable, all others are left out by choice, or what `find_records` raises.
 
     Examples
     --------
@@ -97,20 +106,37 @@ def prepare_split(
         finally:  # on Ctrl-C too, without the records that no thread has begun
             pool.shutdown(cancel_futures=True)
             bar.close()
-    rows = []
+    rows, chosen_out = [], []
     for record_id in ids:
         row, file, reason = journal.results[record_id]
+        choice = choose(row) if choose and not reason else None
         if reason:
             bad.add(record_id, file, reason)
+        elif choice:
+            chosen_out.append({"ID": record_id, "file": file, "reason": choice})
         else:
             rows.append({"ID": record_id, **row})
     bad.close(total=len(ids))
+    _report_choice(split, manifest_folder / f"{split}.left_out.csv", chosen_out, len(ids), rows)
     write_manifest(manifest, rows, fields)
     # After the manifest: settings that are present vouch for a complete manifest.
     with atomic_open(settings_file) as file:
         json.dump(settings, file, indent=2)
     journal.path.unlink()
     return manifest
+
+
+def _report_choice(split, report, chosen_out, total, rows):
+    """Name and count the records that are left out by choice."""
+    if not chosen_out:
+        report.unlink(missing_ok=True)
+        return
+    write_manifest(report, chosen_out, ["ID", "file", "reason"])
+    reasons = "; ".join(dict.fromkeys(record["reason"] for record in chosen_out))
+    summary = f"{split}: {len(chosen_out)} of {total} recordings are left out by choice ({reasons}), see {report}"
+    if not rows:
+        raise InputError(f"{summary}; none is left, so choose otherwise")
+    logger.info("%s", summary)
 
 
 def stat_files(paths):

@@ -1,0 +1,34 @@
+"""Train speech to semantics on SLURP: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value ...]"""
+
+import functools
+import sys
+
+from summarymixing.corpora import slurp
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.pretrained import start_encoder
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.understanding import Understanding
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    start_encoder(hparams)
+    prepare = functools.partial(slurp.prepare, target="semantics", microphones=hparams["microphones"])
+    train_set, data, batches = asr_splits(experiment, record, prepare)
+
+    task = Understanding(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+    for split in hparams["test_splits"]:
+        searches = {split: hparams["decoder"], f"{split}_greedy": hparams["greedy_decoder"]}
+        for name, search in searches.items():
+            task.test(name, data[split], loader, search)
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

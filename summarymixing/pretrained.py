@@ -1,0 +1,153 @@
+"""Encoders that start from another run: the front end, the encoder and the feature statistics of its folder."""
+
+import logging
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+
+from summarymixing.errors import InputError
+from summarymixing.tasks.base import FINAL_MODEL
+
+logger = logging.getLogger(__name__)
+
+#: Where a model of a run folder keeps its :class:`~summarymixing.lobes.SpeechEncoder`.
+_PREFIX = "encoder."
+_SHOWN = 3
+
+
+def start_encoder(hparams):
+    """Let the model of an experiment start from another run, if its YAML file says so.
+
+    Call it before the task is made, at every start: a run that goes on loads its own checkpoint over it.
+
+    Arguments
+    ---------
+    hparams : dict
+        With ``model``, ``pretrained_encoder`` (a run folder, or null) and ``freeze_encoder``.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_encoder`, and if a random encoder would be frozen.
+
+    Example
+    -------
+    >>> start_encoder({"model": None, "pretrained_encoder": None, "freeze_encoder": False})
+    """
+    source, freeze = hparams["pretrained_encoder"], hparams["freeze_encoder"]
+    if source is not None:
+        load_encoder(hparams["model"], source)
+    elif freeze:
+        raise InputError("freeze_encoder: true without a pretrained_encoder would freeze random weights; give one")
+    if freeze:
+        freeze_encoder(hparams["model"])
+
+
+def load_encoder(model, run_folder):
+    """Give a model the encoder of a finished run: features, their statistics, front end and encoder.
+
+    The run may be one of CTC, of an encoder-decoder, of a transducer, or any other whose model has its
+    :class:`~summarymixing.lobes.SpeechEncoder` under the name ``encoder``. The statistics that normalise the features
+    are taken along and stay as they are, because the encoder was trained behind them.
+
+    Shapes are compared, and the sampling rate; what leaves no trace in a shape, such as the heads of self-attention and
+    the key ``positions``, must be that of the run.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        Its ``encoder``, a :class:`~summarymixing.lobes.SpeechEncoder`, is changed.
+    run_folder : str or pathlib.Path
+        A finished run; the YAML key ``pretrained_encoder``.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, no finished run in it, or an encoder that does not fit.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from summarymixing.lobes import (
+    ...     ConformerEncoder, ConvolutionalFrontEnd, CTCModel, GlobalNormalization, LogMel, SpeechEncoder
+    ... )
+    >>> def make(vocab_size):
+    ...     encoder = ConformerEncoder(1, 64, 128)
+    ...     speech = SpeechEncoder(LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), encoder)
+    ...     return CTCModel(speech, vocab_size)
+    >>> trained, new, folder = make(30), make(500), Path(tempfile.mkdtemp())
+    >>> torch.save(trained.state_dict(), folder / "model.ckpt")
+    >>> _ = (folder / "hyperparams.yaml").write_text("sample_rate: 16000")
+    >>> load_encoder(new, folder)
+    >>> torch.equal(new.encoder.input_proj.weight, trained.encoder.input_proj.weight)
+    True
+    """
+    folder = Path(run_folder)
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; set the key pretrained_encoder to a finished run's folder, or null"
+        )
+    for name in ("hyperparams.yaml", FINAL_MODEL):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name}: missing, so {folder} holds no finished run; train it to its end, or correct the key "
+                "pretrained_encoder"
+            )
+    encoder = model.encoder
+    _compare_rates(encoder, folder / "hyperparams.yaml")
+    encoder.load_state_dict(_fitting_state(encoder, folder / FINAL_MODEL))
+    encoder.normalize.num_batches = 0  # of training that may change the statistics
+    logger.info("the encoder starts from %s", folder)
+
+
+def freeze_encoder(model):
+    """Exclude the front end and the encoder of a model from training; dropout and augmentation go on.
+
+    Example
+    -------
+    >>> model = torch.nn.ModuleDict({"encoder": torch.nn.Linear(2, 2), "output": torch.nn.Linear(2, 2)})
+    >>> model.encoder = model["encoder"]
+    >>> freeze_encoder(model)
+    >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    ['output.weight', 'output.bias']
+    """
+    model.encoder.requires_grad_(False)
+
+
+def _compare_rates(encoder, yaml_file):
+    rate = YAML().load(yaml_file.read_text(encoding="utf-8")).get("sample_rate")
+    if rate is not None and rate != encoder.features.sample_rate:
+        raise InputError(
+            f"{yaml_file}: its encoder hears {rate} Hz and this one {encoder.features.sample_rate} Hz; set the key "
+            "sample_rate to that number, or choose another pretrained_encoder"
+        )
+
+
+def _fitting_state(encoder, file):
+    """The encoder's part of a model's weights."""
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+        state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
+    except Exception as error:  # unpickling damaged bytes raises almost anything
+        raise InputError(
+            f"{file}: not the weights of a model ({type(error).__name__}); train that run again, or correct the key "
+            "pretrained_encoder"
+        ) from error
+    own = encoder.state_dict()
+    shapes = [
+        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    here = [f"{key} is here only" for key in own if key not in state]
+    there = [f"{key} is there only" for key in state if key not in own]
+    found = shapes + here + there
+    if found:
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise InputError(
+            f"{file}: its encoder does not fit this one ({'; '.join(found[:_SHOWN])}{more}); give the model's keys, "
+            f"such as d_model, num_layers and mixer, the values of {file.with_name('hyperparams.yaml')}, or choose "
+            "another pretrained_encoder"
+        )
+    return state

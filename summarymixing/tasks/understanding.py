@@ -1,0 +1,102 @@
+"""Speech to semantics in one model: an encoder-decoder whose text is a frame."""
+
+import json
+from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process
+
+from summarymixing.files import atomic_open
+from summarymixing.slu import Frame, slu_scores
+from summarymixing.tasks.seq2seq import Seq2Seq
+
+#: Metrics of a validation; a test records all of them.
+VALIDATED = ("scenario_accuracy", "action_accuracy", "intent_accuracy", "entity_f1", "slu_f1")
+
+
+class Understanding(Seq2Seq):
+    """Trains an :class:`~summarymixing.lobes.EncoderDecoder` on frames, and scores them by SLURP's metrics.
+
+    The dataset's ``wrd`` is a frame as :class:`~summarymixing.slu.Frame` writes it. Whatever the decoder says is read
+    as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
+    :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
+    """
+
+    def valid_metrics(self):
+        """Those of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`, and of frames if it was searched."""
+        metrics = super().valid_metrics()
+        if self.scored:
+            scores = frame_scores(self.scored)
+            metrics.update({name: scores[name] for name in VALIDATED})
+        return metrics
+
+    def test(self, name, dataset, loader, search=None):
+        """Decode and score a test set, and print the metrics.
+
+        Besides the files of :meth:`~summarymixing.tasks.recognition.Recognition.test` the run folder receives
+        ``predictions_<name>.jsonl``, which SLURP's evaluation tool reads.
+
+        Arguments
+        ---------
+        name, dataset, loader, search
+            As for :meth:`~summarymixing.tasks.recognition.Recognition.test`.
+
+        Returns
+        -------
+        dict
+            The metrics of :meth:`~summarymixing.tasks.recognition.Recognition.test` and of
+            :func:`~summarymixing.slu.slu_scores`.
+        """
+        result = super().test(name, dataset, loader, search)
+        scores = frame_scores(self.scored)
+        if if_main_process():
+            files = {row["ID"]: Path(dataset.data[row["ID"]]["wav"]).name for row in self.scored}
+            write_predictions(self.run_folder / f"predictions_{name}.jsonl", self.scored, files)
+            shown = ", ".join(f"{metric.replace('_', ' ')} {scores[metric]:.2f} %" for metric in VALIDATED)
+            print(f"{self.record.data['experiment']} {name}: {shown}")
+        self.record.metrics(name, **scores)
+        return {**result, **scores}
+
+
+def frame_scores(rows):
+    """SLURP's metrics of decoded rows; see :func:`~summarymixing.slu.slu_scores`.
+
+    Arguments
+    ---------
+    rows : list of dict
+        With the frames' texts ``reference`` and ``hypothesis``.
+
+    Example
+    -------
+    >>> frame_scores([{"reference": "alarm|set|time:five", "hypothesis": "alarm|set"}])["entity_recall"]
+    0.0
+    """
+    frames = {key: [Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
+    return slu_scores(frames["reference"], frames["hypothesis"])
+
+
+def write_predictions(path, rows, files):
+    """Write a file of predictions as SLURP's evaluation tool reads them; an earlier one is replaced.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file, one line of JSON a recording: file, scenario, action and entities.
+    rows : list of dict
+        With ID, and hypothesis, the frame's text.
+    files : dict of str to str
+        Name of each ID's recording.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "predictions_test.jsonl"
+    >>> write_predictions(path, [{"ID": "1-a", "hypothesis": "alarm|set|time:five"}], {"1-a": "a.flac"})
+    >>> print(path.read_text().strip())
+    {"file": "a.flac", "scenario": "alarm", "action": "set", "entities": [{"type": "time", "filler": "five"}]}
+    """
+    with atomic_open(path) as lines:
+        for row in sorted(rows, key=lambda row: row["ID"]):
+            frame = Frame.from_text(row["hypothesis"])
+            entities = [{"type": kind, "filler": filler} for kind, filler in frame.entities]
+            line = {"file": files[row["ID"]], "scenario": frame.scenario, "action": frame.action, "entities": entities}
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")

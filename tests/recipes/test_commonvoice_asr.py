@@ -1,0 +1,132 @@
+"""The Common Voice recipe: published settings, bad data reported while the rest trains, another language."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from summarymixing.inference import Transcriber
+from summarymixing.synthetic import make_common_voice
+from summarymixing.tasks.scoring import read_transcripts
+from summarymixing.yaml_files import resolve_yaml
+
+RECIPE = Path(__file__).parents[2] / "recipes/CommonVoice/ASR/transformer"
+HPARAMS = "recipes/CommonVoice/ASR/transformer/hparams"
+#: 2307.07421: tokens, peak learning rate, warm-up, epochs.
+LANGUAGES = {
+    "fr": (1000, 8e-4, 25000, 120),
+    "it": (1000, 5e-4, 10000, 100),
+    "nl": (350, 8e-4, 10000, 100),
+}
+#: Layers, width, hidden size of the gated branch, of the mixer, decoder layers.
+SIZES = {"large": (18, 512, 3072, 512, 6), "small": (12, 256, 1536, 384, 4)}
+MIXERS = {"summarymixing": "SummaryMixing", "mhsa": "RoPEAttention", "mhsa_relpos": "RelPosAttention"}
+VARIANTS = [(language, size, mixer) for language in LANGUAGES for size in SIZES for mixer in MIXERS]
+
+
+def loaded(name):
+    """A YAML file at its full size, without memory for its weights."""
+    with torch.device("meta"):
+        return load_hyperpyyaml(resolve_yaml(RECIPE / f"hparams/{name}.yaml"), {"data_folder": "", "output_folder": ""})
+
+
+def test_there_are_no_other_files():
+    found = {path.stem for path in (RECIPE / "hparams").glob("*.yaml")}
+    assert found == {"_".join(variant) for variant in VARIANTS} | {"branchformer"}
+
+
+@pytest.mark.parametrize("language, size, mixer", VARIANTS)
+def test_settings_are_the_published_ones_and_the_readme_counts_the_parameters(language, size, mixer):
+    name = f"{language}_{size}_{mixer}"
+    hparams = loaded(name)
+    tokens, lr, warmup, epochs = LANGUAGES[language]
+    assert (hparams["locale"], hparams["vocab_size"], hparams["lr"]) == (language, tokens, lr)
+    assert (hparams["lr_schedule"].n_warmup_steps, hparams["epoch_counter"].limit) == (warmup, epochs)
+    assert hparams["optimizer"].keywords["lr"] == hparams["lr_schedule"].lr_initial == lr
+    layers, width, gated, hidden, decoder_layers = SIZES[size]
+    model = hparams["model"]
+    blocks = model.encoder.encoder.layers
+    assert len(blocks) == layers
+    assert (hparams["csgu_linear_units"], hparams["num_decoder_layers"]) == (gated, decoder_layers)
+    assert model.output.in_features == width and model.output.out_features == tokens
+    assert type(blocks[0].mixer).__name__ == MIXERS[mixer]
+    if mixer == "summarymixing":
+        assert hparams["mixer"].keywords["local_proj_hid_dim"] == [hidden]
+        assert hparams["mixer"].keywords["summary_hid_dim"] == [hidden]
+    assert hparams["merge"] == ("mlp" if mixer == "summarymixing" else "linear")
+    search = hparams["decoder"]
+    assert (search.settings["beam_size"], search.ctc_weight, search.language_model) == (10, 0.3, None)
+    assert (hparams["max_batch_length"], hparams["grad_accumulation_factor"], hparams["max_seconds"]) == (400, 2, 10)
+    in_layers, in_all = (sum(p.numel() for p in part.parameters()) / 1e6 for part in (model.encoder.encoder, model))
+    (row,) = [row for row in (RECIPE / "README.md").read_text().splitlines() if row.startswith(f"| `{name}` |")]
+    assert f"| {in_layers:.1f} / {in_all:.1f} |" in row
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """French with every defect in its first clips."""
+    folder = tmp_path_factory.mktemp("voices") / "synthetic"
+    minutes = {"minutes": 1.5, "dev_minutes": 0.2, "test_minutes": 0.3}
+    return make_common_voice(folder, "fr", **minutes, seed=3, defects=True, workers=1, progress=False)
+
+
+#: Beginnings of the reasons for which records are left out, in the order of the list.
+REASONS = ["digits", "empty sentence", "zero-byte clip", "no such clip", "sentence too long for its clip"]
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_with_every_defect_the_rest_trains(train, voices, tmp_path):
+    summarymixing, mhsa = tmp_path / "summarymixing", tmp_path / "mhsa"
+    train(f"{HPARAMS}/fr_small_summarymixing.yaml", summarymixing, data_folder=voices, max_bad_fraction=0.3)
+    settings = {"number_of_epochs": 2, "normalization_epochs": 1, "max_bad_fraction": 0.3}
+    train(f"{HPARAMS}/fr_large_mhsa.yaml", mhsa, data_folder=voices / "fr", **settings)
+    for folder in (summarymixing, mhsa):
+        record = json.loads((folder / "run.json").read_text())
+        assert record["finished"] and record["data"]["synthetic"] and set(record["metrics"]) == {"test", "test_greedy"}
+        report = rows(folder / "manifests/train.skipped.csv")
+        assert len(report) == len(REASONS)
+        assert all(row["reason"].startswith(reason) for row, reason in zip(report, REASONS, strict=True))
+        assert "train: 5 of " in (folder / "log.txt").read_text()
+        clips = sorted((voices / "fr" / "clips").glob("common_voice_fr_37*.mp3"))[:3]
+        scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(folder, "test")}
+        assert Transcriber(folder).transcribe(clips) == [scored[clip.stem] for clip in clips]
+    # One epoch of three, and the first of two: the statistics are those of as many batches.
+    counted = [float(torch.load(run / "model.ckpt")["encoder.normalize.batches"]) for run in (summarymixing, mhsa)]
+    assert counted[0] == counted[1] > 1
+
+
+@pytest.mark.slow
+def test_any_other_language_without_its_long_clips(train, tmp_path):
+    minutes = {"minutes": 0.8, "dev_minutes": 0.1, "test_minutes": 0.1}
+    folder = make_common_voice(tmp_path / "voices", "cy", **minutes, version=11, workers=1, progress=False)
+    settings = {"locale": "cy", "experiment": "cy_small_mhsa_relpos", "max_seconds": 4}
+    train(f"{HPARAMS}/fr_small_mhsa_relpos.yaml", tmp_path / "run", data_folder=folder, **settings)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["experiment"] == "cy_small_mhsa_relpos" and record["metrics"]["test"]["wer"] > 0
+    left_out = rows(tmp_path / "run/manifests/train.left_out.csv")
+    assert left_out and {row["reason"] for row in left_out} == {"longer than 4 s"}
+    assert not (tmp_path / "run/manifests/train.skipped.csv").exists()
+
+
+def test_bad_data_ends_in_one_line(refused, command_line, voices, tmp_path):
+    def error(**settings):
+        words = command_line(f"{HPARAMS}/fr_small_mhsa.yaml", output_folder=tmp_path / "run", **settings)
+        line = refused(RECIPE / "train.py", *words)
+        shutil.rmtree(tmp_path / "run")
+        return line
+
+    line = error(data_folder=voices)
+    assert "train: 5 of" in line and "train.skipped.csv" in line and "raise the key max_bad_fraction" in line
+    assert f"{voices} has no folder it/clips; languages there: fr" in error(data_folder=voices, locale="it")
+    assert "its column locale says fr; set the key locale, now it" in error(data_folder=voices / "fr", locale="it")
+    # Before any clip is looked at.
+    assert "validation.tsv: no such list; lists there: " in error(data_folder=voices, valid_split="validation")
