@@ -3,32 +3,49 @@
 import argparse
 
 from summarymixing.errors import command_line
-from summarymixing.synthetic import make_librispeech
+from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
-LAYOUTS = {"librispeech": make_librispeech}
+LAYOUTS = {
+    "common_voice": make_common_voice,
+    "librispeech": make_librispeech,
+    "slurp": make_slurp,
+    "speech_commands": make_speech_commands,
+}
 
 
 @command_line
 def main(argv=None):
     """Parse the command line, generate the corpus and print where it is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("layout", choices=sorted(LAYOUTS), help="dataset whose layout is written")
-    parser.add_argument("folder", help="where to write it; appears only when complete")
-    parser.add_argument("--minutes", type=float, required=True, help="minutes of training speech")
-    parser.add_argument("--dev-minutes", type=float, default=10, help="minutes of dev speech")
-    parser.add_argument("--test-minutes", type=float, default=20, help="minutes of each test set")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same files")
-    parser.add_argument("--workers", type=int, help="processes; None is one per core")
-    arguments = parser.parse_args(argv)
-    folder = LAYOUTS[arguments.layout](
-        arguments.folder,
-        arguments.minutes,
-        seed=arguments.seed,
-        dev_minutes=arguments.dev_minutes,
-        test_minutes=arguments.test_minutes,
-        workers=arguments.workers,
-    )
-    print(f"synthetic speech in the layout of {arguments.layout}: {folder}")
+    arguments = vars(_parser().parse_args(argv))
+    layout = arguments.pop("layout")
+    folder = LAYOUTS[layout](**arguments)
+    print(f"synthetic speech in the layout of {layout}: {folder}")
+
+
+def _parser():
+    # The options of a layout bear the names of its function's parameters.
+    parser = argparse.ArgumentParser(description=__doc__)
+    layouts = parser.add_subparsers(dest="layout", required=True, help="dataset whose layout is written")
+    options = {}
+    for layout, make in LAYOUTS.items():
+        options[layout] = layouts.add_parser(
+            layout, help=make.__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        options[layout].add_argument("folder", help="where to write it; appears only when complete")
+        options[layout].add_argument("--seed", type=int, default=0, help="same seed, same files")
+        options[layout].add_argument("--workers", type=int, help="processes; None is one per core")
+    for layout in ("common_voice", "librispeech", "slurp"):
+        options[layout].add_argument("--minutes", type=float, required=True, help="minutes of training speech")
+        options[layout].add_argument("--dev-minutes", type=float, default=10, help="minutes of dev speech")
+        options[layout].add_argument("--test-minutes", type=float, default=20, help="minutes of each test set")
+    voices = options["common_voice"]
+    voices.add_argument("--locale", required=True, help="language: fr, it, nl, cy or eu")
+    voices.add_argument("--version", type=int, default=17, help="release whose columns are written: 11 or 17")
+    voices.add_argument("--defects", action="store_true", help="give the first rows of train a defect each")
+    words = options["speech_commands"]
+    words.add_argument("--version", type=int, default=2, help="1 (30 words) or 2 (35 words)")
+    words.add_argument("--per-word", type=int, default=100, help="recordings of each word")
+    return parser
 
 
 if __name__ == "__main__":

@@ -83,3 +83,44 @@ def reverberate(speech, rng, sample_rate, decay_seconds, level_db):
     echo = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_seconds)
     echo *= np.sqrt(10 ** (level_db / 10) / np.sum(echo**2))
     return fftconvolve(speech, np.concatenate([[1.0], echo]))[: len(speech)]
+
+
+def record(speech, rng, sample_rate, snr_db, echo=None, level_db=(-30.0, -20.0)):
+    """Turn clean speech into a recording: a room, a background noise and a level, drawn by `rng`.
+
+    Every recording gets some noise: digital silence would be -100 dB in a log filterbank.
+
+    Parameters
+    ----------
+    speech : numpy.ndarray
+        Shape (samples,).
+    rng : numpy.random.Generator
+        Source of the room, the noise and the level.
+    sample_rate : int
+        In hertz.
+    snr_db : (float, float)
+        Range of the power of speech over that of noise, in decibels.
+    echo : ((float, float), (float, float)), optional
+        Ranges of `reverberate`'s `decay_seconds` and `level_db`; none without it.
+    level_db : (float, float)
+        Range of the mean power, in decibels of full scale; less where it would clip.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,), int16.
+
+    Examples
+    --------
+    >>> recording = record(np.ones(160), np.random.default_rng(0), 16000, snr_db=(20, 30))
+    >>> recording.dtype.name, recording.shape
+    ('int16', (160,))
+    """
+    if echo is not None:
+        decay_seconds, echo_db = echo
+        speech = reverberate(speech, rng, sample_rate, rng.uniform(*decay_seconds), rng.uniform(*echo_db))
+    noise = coloured_noise(rng, len(speech), slope=rng.uniform(0.0, 1.5))
+    recording = add_noise(speech, noise, rng.uniform(*snr_db))
+    level = 10 ** (rng.uniform(*level_db) / 20) / np.sqrt(np.mean(recording**2))
+    recording *= min(level, 0.99 / np.max(np.abs(recording)))
+    return np.round(recording * 32767).astype(np.int16)

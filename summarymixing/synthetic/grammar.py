@@ -179,8 +179,8 @@ GRAMMAR = {
     "MEAL": "breakfast lunch dinner supper".split(),
 }
 
-_HELD_OUT = {"dev-clean": 0, "test-clean": 1, "test-other": 2}
-_PARTS = 10
+_HELD_OUT = {"dev-clean": 0, "test-clean": 1, "test-other": 2, "dev": 0, "devel": 0, "test": 1}
+_PARTS, _HELD_OUT_PARTS = 10, 3
 
 
 def vocabulary():
@@ -219,9 +219,9 @@ def sentence(rng, words):
     >>> set(normalise(text).lower().split()) <= set(vocabulary())
     True
     """
-    tokens = _expand("SENTENCE", rng)
+    tokens = expand(GRAMMAR, "SENTENCE", rng)
     while True:
-        joined = tokens + _expand("JOIN", rng) + _expand("CLAUSE", rng)
+        joined = tokens + expand(GRAMMAR, "JOIN", rng) + expand(GRAMMAR, "CLAUSE", rng)
         # Stop at whichever of the two lengths is nearer to the one asked for.
         if len(joined) - words > words - len(tokens):
             return _spell(tokens)
@@ -242,8 +242,9 @@ def normalise(text):
 def belongs_to(text, split):
     """Tell whether the sentence `text` may be used in `split`.
 
-    The sentences are divided among the splits by a hash of their transcript, so that one of
-    dev-clean, test-clean or test-other is never in another split, whatever is generated.
+    The sentences are divided among the splits of a corpus by a hash of their transcript, so that one
+    of dev-clean, test-clean or test-other (dev, devel or test in other layouts) is never in another
+    split, whatever is generated. All other names are training.
 
     Examples
     --------
@@ -254,14 +255,46 @@ def belongs_to(text, split):
     part = int.from_bytes(hashlib.sha256(normalise(text).encode()).digest()[:8], "big") % _PARTS
     if split in _HELD_OUT:
         return part == _HELD_OUT[split]
-    return part >= len(_HELD_OUT)
+    return part >= _HELD_OUT_PARTS
 
 
-def _expand(symbol, rng):
-    rules = GRAMMAR[symbol]
+def alternatives(table):
+    """Split the rules of a table, which `expand` reads, at their ``|``.
+
+    Examples
+    --------
+    >>> alternatives({"WHO": "the cat | the dog"})
+    {'WHO': ['the cat', 'the dog']}
+    """
+    return {symbol: [rule.strip() for rule in rules.split("|")] for symbol, rules in table.items()}
+
+
+def expand(rules, symbol, rng):
+    """Draw one of the token sequences that a context-free grammar gives for `symbol`.
+
+    Parameters
+    ----------
+    rules : dict of str to list of str
+        The alternatives for each symbol, equally likely; tokens that are symbols are expanded.
+    symbol : str
+        Where to begin.
+    rng : numpy.random.Generator
+        Source of every choice.
+
+    Returns
+    -------
+    list of str
+        Tokens that are no symbols.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> expand({"A": ["x B B"], "B": ["y"]}, "A", np.random.default_rng(0))
+    ['x', 'y', 'y']
+    """
     tokens = []
-    for token in rules[rng.integers(len(rules))].split():
-        tokens += _expand(token, rng) if token in GRAMMAR else [token]
+    for token in rules[symbol][rng.integers(len(rules[symbol]))].split():
+        tokens += expand(rules, token, rng) if token in rules else [token]
     return tokens
 
 

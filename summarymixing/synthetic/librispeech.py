@@ -1,22 +1,12 @@
 """A corpus of generated speech in LibriSpeech's on-disk layout."""
 
-import io
-import json
-import math
-import multiprocessing
-import os
-import shutil
-import uuid
+import itertools
 import zlib
-from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy.signal import resample_poly
-from tqdm import tqdm
 
-from summarymixing.errors import InputError
-from summarymixing.synthetic import acoustics, grammar, voices
+from summarymixing.synthetic import acoustics, corpus, grammar, voices
 
 SAMPLE_RATE = 16000
 MIN_SECONDS, MAX_SECONDS = 2.0, 16.0
@@ -25,13 +15,9 @@ GENERATOR_VERSION = 9
 # Speed relative to the speaker's own, 127 to 165 words a minute as in read speech. Training goes beyond
 # test-other's faster speech: near the 25 frames a second of a CTC model characters are hard to keep apart.
 _TEMPO = {"train-clean-100": (0.95, 1.3), "test-other": (1.1, 1.25)}
-SETTINGS_FILE = "corpus.json"
 
 _SPLITS = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
 _UTTERANCES_PER_CHAPTER = 25
-# Only a guess, for handing out work: it does not change what is written.
-_TYPICAL_SECONDS = 7.5
-_LARGEST_BATCH = 512
 
 _README = """SYNTHETIC SPEECH in the layout of LibriSpeech. No human being speaks here.
 
@@ -88,13 +74,8 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
     >>> sorted(path.name for path in root.iterdir() if path.is_dir())
     ['dev-clean', 'test-clean', 'test-other', 'train-clean-100']
     """
-    folder = Path(folder).resolve()
     targets = dict(zip(_SPLITS, (minutes, dev_minutes, test_minutes, test_minutes), strict=True))
-    for split, target in targets.items():
-        if not 0 < target < math.inf:
-            raise InputError(f"{split}: {target} minutes asked for; the duration must be positive")
-    if seed < 0:
-        raise InputError(f"seed: {seed} is negative; choose 0 or more")
+    corpus.check_minutes(targets)
     settings = {
         "layout": "librispeech",
         "synthetic": True,
@@ -104,28 +85,14 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
         "test_minutes": float(test_minutes),
         "seed": int(seed),
     }
-    if _is_complete(folder, settings):
-        return folder
 
-    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.partial"
-    try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written there ({error.strerror})") from None
-    try:
-        _write_corpus(temporary, targets, seed, workers, progress)
+    def write(root):
         readme = _README.format(version=GENERATOR_VERSION, **settings)
-        (temporary / "README.TXT").write_text(readme, encoding="utf-8")
-        (temporary / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
-        try:
-            os.replace(temporary, folder)
-        except OSError:
-            # Another process may have finished the same corpus first; then ours is not needed.
-            if not _is_complete(folder, settings):
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+        (root / "README.TXT").write_text(readme, encoding="utf-8")
+        with corpus.Studio(workers, sum(targets.values()), progress) as studio:
+            _write_splits(root, targets, seed, studio)
+
+    return corpus.build(folder, settings, write)
 
 
 def make_utterance(split, index, seed):
@@ -171,106 +138,51 @@ def make_utterance(split, index, seed):
 
 
 def _record(speech, split, rng):
-    """Put clean speech in the acoustic conditions of a split; returns int16 samples.
-
-    Every split gets some noise: digital silence would be -100 dB in a log filterbank.
-    """
+    """Put clean speech in the acoustic conditions of a split; returns int16 samples."""
     snr_db = {"train-clean-100": (18, 45), "test-other": (5, 15)}.get(split, (25, 45))
-    if split != "train-clean-100" or rng.random() < 0.5:
-        decay_seconds = rng.uniform(0.1, 0.3)
-        speech = acoustics.reverberate(speech, rng, SAMPLE_RATE, decay_seconds, rng.uniform(-20, -10))
-    noise = acoustics.coloured_noise(rng, len(speech), slope=rng.uniform(0.0, 1.5))
-    recording = acoustics.add_noise(speech, noise, rng.uniform(*snr_db))
-    level = 10 ** (rng.uniform(-30, -20) / 20) / np.sqrt(np.mean(recording**2))
-    recording *= min(level, 0.99 / np.max(np.abs(recording)))
-    return np.round(recording * 32767).astype(np.int16)
+    echo = ((0.1, 0.3), (-20, -10)) if split != "train-clean-100" or rng.random() < 0.5 else None
+    return acoustics.record(speech, rng, SAMPLE_RATE, snr_db, echo)
 
 
 def _encoded_utterance(task):
     samples, text = make_utterance(*task)
-    flac = io.BytesIO()
-    soundfile.write(flac, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return flac.getvalue(), len(samples) / SAMPLE_RATE, text
+    seconds = len(samples) / SAMPLE_RATE
+    _, index, _ = task
+    return seconds, (index, corpus.encode(samples, SAMPLE_RATE, "FLAC"), seconds, text)
 
 
-def _write_corpus(root, targets, seed, workers, progress):
-    workers = workers or os.cpu_count() or 1
-    bar = tqdm(
-        total=sum(targets.values()),
-        unit="min",
-        desc="generating speech",
-        disable=not progress,
-        bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{elapsed}<{remaining}]",
-    )
-    # Spawned, not forked: the caller may hold threads (torch), and a fork would copy their locks.
-    pool = multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else None
+def _write_splits(root, targets, seed, studio):
     lines = [";SYNTHETIC SPEECH: these speakers do not exist, their voices are espeak-ng's"]
     lines.append(";ID   |SEX| SUBSET           |MINUTES| NAME")
-    try:
-        for split, minutes in targets.items():
-            seconds = _write_split(root / split, split, minutes * 60, seed, pool, bar)
-            for speaker in voices.speakers(split):
-                if speaker.id in seconds:
-                    spoken = seconds[speaker.id] / 60
-                    lines.append(
-                        f"{speaker.id:<5} | {speaker.sex} | {split:<16} | {spoken:5.2f} | "
-                        f"espeak-ng {speaker.voice} (synthetic)"
-                    )
-    finally:
-        if pool is not None:
-            pool.terminate()
-            pool.join()
-        bar.close()
+    for split, minutes in targets.items():
+        seconds = _write_split(root / split, split, minutes * 60, seed, studio)
+        for speaker in voices.speakers(split):
+            if speaker.id in seconds:
+                spoken = seconds[speaker.id] / 60
+                lines.append(
+                    f"{speaker.id:<5} | {speaker.sex} | {split:<16} | {spoken:5.2f} | "
+                    f"espeak-ng {speaker.voice} (synthetic)"
+                )
     (root / "SPEAKERS.TXT").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _write_split(folder, split, target_seconds, seed, pool, bar):
+def _write_split(folder, split, target_seconds, seed, studio):
     """Write utterances 0, 1, 2, ... until they last `target_seconds`; seconds of each speaker."""
-    run = map if pool is None else pool.imap
     cast = voices.speakers(split)
-    total, done, seconds, transcripts = 0.0, 0, {}, {}
-    while total < target_seconds:
-        batch = min(_LARGEST_BATCH, math.ceil((target_seconds - total) / _TYPICAL_SECONDS))
-        tasks = [(split, index, seed) for index in range(done, done + batch)]
-        done += batch
-        for (_, index, _), (flac, duration, text) in zip(tasks, run(_encoded_utterance, tasks), strict=True):
-            turn, voice = divmod(index, len(cast))
-            speaker = cast[voice].id
-            chapter, number = divmod(turn, _UTTERANCES_PER_CHAPTER)
-            chapter += speaker * 1000
-            name = f"{speaker}-{chapter}-{number:04d}"
-            path = folder / str(speaker) / str(chapter) / f"{name}.flac"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(flac)
-            transcript = path.with_name(f"{speaker}-{chapter}.trans.txt")
-            transcripts.setdefault(transcript, []).append(f"{name} {text}\n")
-            seconds[speaker] = seconds.get(speaker, 0.0) + duration
-            total += duration
-            # The last utterance may pass the target, which tqdm warns of.
-            bar.update(min(duration / 60, bar.total - bar.n))
-            if total >= target_seconds:
-                break
+    seconds, transcripts = {}, {}
+    tasks = ((split, index, seed) for index in itertools.count())
+    for index, flac, duration, text in studio.make(_encoded_utterance, tasks, target_seconds):
+        turn, voice = divmod(index, len(cast))
+        speaker = cast[voice].id
+        chapter, number = divmod(turn, _UTTERANCES_PER_CHAPTER)
+        chapter += speaker * 1000
+        name = f"{speaker}-{chapter}-{number:04d}"
+        path = folder / str(speaker) / str(chapter) / f"{name}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(flac)
+        transcript = path.with_name(f"{speaker}-{chapter}.trans.txt")
+        transcripts.setdefault(transcript, []).append(f"{name} {text}\n")
+        seconds[speaker] = seconds.get(speaker, 0.0) + duration
     for path, rows in transcripts.items():
         path.write_text("".join(rows), encoding="utf-8")
     return seconds
-
-
-def _is_complete(folder, settings):
-    """Tell whether `folder` holds this corpus; raise if it holds anything else."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    try:
-        found = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InputError(
-            f"{folder} exists and is not a generated corpus (no readable {SETTINGS_FILE}): choose another folder"
-        ) from None
-    if found == settings:
-        return True
-    differing = [
-        f"{key}={found.get(key)} (asked for: {value})" for key, value in settings.items() if found.get(key) != value
-    ]
-    raise InputError(
-        f"{folder} holds a corpus generated with other settings: {', '.join(differing)}; "
-        "choose another folder or remove that one"
-    )

@@ -6,6 +6,7 @@ system.
 
 import _ctypes
 import ctypes
+import functools
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ _ACCENTS = ["en-us", "en", "en-gb-x-rp"]
 # Variants that keep every English sound apart; whispering, croaking, echoing and robotic ones are
 # left out. A variant serves one split only, so that test voices are new voices, except that
 # the two test splits share theirs: test-other differs in noise and speed.
-_TRAIN_VARIANTS = "m1 m2 m3 m5 m6 m7 f1 f2 linda steph Michael robert adam".split()
-_DEV_VARIANTS = "m4 f5".split()
-_TEST_VARIANTS = "m8 f3 f4 benjamin".split()
+_VARIANTS = {
+    "train": "m1 m2 m3 m5 m6 m7 f1 f2 linda steph Michael robert adam".split(),
+    "dev": "m4 f5".split(),
+    "test": "m8 f3 f4 benjamin".split(),
+}
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,53 @@ def speakers(split):
     >>> any(speaker.voice in train for speaker in speakers("test-clean"))
     False
     """
-    first_id, variants = {
-        "train-clean-100": (1001, _TRAIN_VARIANTS),
-        "dev-clean": (2001, _DEV_VARIANTS),
-        "test-clean": (3001, _TEST_VARIANTS),
-        "test-other": (4001, _TEST_VARIANTS),
+    first_id, part = {
+        "train-clean-100": (1001, "train"),
+        "dev-clean": (2001, "dev"),
+        "test-clean": (3001, "test"),
+        "test-other": (4001, "test"),
     }[split]
-    cast = []
-    for i, (variant, accent) in enumerate((v, a) for v in variants for a in _ACCENTS):
+    return _invent(part, _ACCENTS, first_id, personas=1)
+
+
+@functools.cache
+def cast(part, accents, first_id, personas=1):
+    """Invent speakers for one part of a corpus.
+
+    Parameters
+    ----------
+    part : str
+        ``"train"``, ``"dev"`` or ``"test"``: no two of them share a variant.
+    accents : tuple of str
+        espeak-ng voices without variant, of any language.
+    first_id : int
+        Number of the first speaker; a number always gives the same rate and pitch.
+    personas : int
+        Speakers for each accent and variant, who differ in rate and pitch.
+
+    Returns
+    -------
+    list of Speaker
+        All combinations, in an order that mixes them and is always the same: a corpus too small for
+        all of them has the first.
+
+    Examples
+    --------
+    >>> sorted(speaker.voice for speaker in cast("dev", ("fr",), 1))
+    ['fr+f5', 'fr+m4']
+    """
+    speakers = _invent(part, accents, first_id, personas)
+    return [speakers[i] for i in np.random.default_rng(first_id).permutation(len(speakers))]
+
+
+def _invent(part, accents, first_id, personas):
+    speakers = []
+    voices = [(variant, accent) for variant in _VARIANTS[part] for accent in accents]
+    for i, (variant, accent) in enumerate(voices * personas):
         # Seeded by the number alone: speaker 1001 is the same person in every corpus.
         rng = np.random.default_rng(first_id + i)
         female = variant[0] == "f" or variant in ("linda", "steph")
-        cast.append(
+        speakers.append(
             Speaker(
                 id=first_id + i,
                 sex="F" if female else "M",
@@ -89,7 +127,7 @@ def speakers(split):
                 pitch_range=rng.uniform(30, 70),
             )
         )
-    return cast
+    return speakers
 
 
 def _load_afresh(path):
