@@ -53,6 +53,7 @@ RESUMABLE = {
     "optimizer_step_limit",
     "output_folder",
     "test_splits",
+    "test_archive",
     "test_beam_size",
     "ctc_weight_decode",
     "ctc_candidates",

@@ -14,6 +14,49 @@ from summarymixing.streaming import Stream
 from summarymixing.tasks.base import FINAL_MODEL
 from summarymixing.tasks.tokenizer import load_tokenizer
 
+YAML_FILE = "hyperparams.yaml"
+
+
+def load_run(run_folder, device="cpu", needs=()):
+    """The objects of a finished run, its model trained, on a device and set to evaluation.
+
+    Arguments
+    ---------
+    run_folder : pathlib.Path
+        A run folder that a recipe's ``train.py`` wrote.
+    device : str
+        Where to compute.
+    needs : iterable of str
+        Files that the folder must hold besides.
+
+    Returns
+    -------
+    dict
+        What the YAML file names: ``model``, ``modules`` and so on.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run.
+    """
+    yaml_file = run_folder / YAML_FILE
+    for file in (yaml_file, run_folder / FINAL_MODEL, *(run_folder / name for name in needs)):
+        if not file.is_file():
+            raise InputError(f"{file}: missing, so {run_folder} holds no finished run; train it to its end first")
+    with open(yaml_file, encoding="utf-8") as file:
+        # Wherever the folder now lies, nothing may be made where it was trained.
+        hparams = load_hyperpyyaml(file, {"output_folder": str(run_folder)})
+    state = torch.load(run_folder / FINAL_MODEL, map_location="cpu")
+    try:
+        hparams["model"].load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(
+            f"{run_folder / FINAL_MODEL}: does not fit the model of {yaml_file}; the two are not of the same run"
+        ) from error
+    for module in [hparams["model"], *hparams["modules"].values()]:
+        module.to(device).eval()
+    return hparams
+
 
 class Transcriber:
     """The recogniser of a finished run: CTC, transducer or encoder-decoder.
@@ -42,29 +85,14 @@ class Transcriber:
 
     def __init__(self, run_folder, device="cpu"):
         self.run_folder = folder = Path(run_folder)
-        yaml_file = folder / "hyperparams.yaml"
-        for file in (yaml_file, folder / FINAL_MODEL, folder / "tokenizer.ckpt"):
-            if not file.is_file():
-                raise InputError(f"{file}: missing, so {folder} holds no finished run; train it to its end first")
-        with open(yaml_file, encoding="utf-8") as file:
-            # Wherever the folder now lies, nothing may be made where it was trained.
-            self.hparams = hparams = load_hyperpyyaml(file, {"output_folder": str(folder)})
+        self.hparams = hparams = load_run(folder, device, needs=["tokenizer.ckpt"])
         self.device = torch.device(device)
         self.model = hparams["model"]
-        state = torch.load(folder / FINAL_MODEL, map_location="cpu")
-        try:
-            self.model.load_state_dict(state)
-        except RuntimeError as error:
-            raise InputError(
-                f"{folder / FINAL_MODEL}: does not fit the model of {yaml_file}; the two are not of the same run"
-            ) from error
         modules = hparams["modules"]
-        for module in [self.model, *modules.values()]:
-            module.to(self.device).eval()
         self.encoder = modules["encoder"]
         self.decoder = modules.get("decoder")
         if self.decoder is None and "decoding_function" not in hparams:
-            raise InputError(f"{yaml_file}: needs modules.decoder or decoding_function to transcribe")
+            raise InputError(f"{folder / YAML_FILE}: needs modules.decoder or decoding_function to transcribe")
         self.tokenizer = load_tokenizer(folder / "tokenizer.ckpt")
         self.blank_index = hparams.get("blank_index", 0)
         self.sample_rate = hparams["sample_rate"]

@@ -1,5 +1,7 @@
 """Transcribe audio with a finished run: python tools/transcribe.py RUN AUDIO... [--stream --chunk-ms 640 --stats]
 
+With a run of a classification recipe it prints the label of each recording.
+
 AUDIO "-" is standard input, raw 16 kHz 16-bit little-endian mono PCM, so that a microphone can be piped in:
 
     arecord -q -t raw -f S16_LE -r 16000 -c 1 | python tools/transcribe.py RUN - --stream
@@ -12,6 +14,7 @@ import sys
 import torch
 
 from summarymixing.allocator import keep_freed_memory
+from summarymixing.classifying import UtteranceClassifier, is_classification, label_text
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError, command_line
 from summarymixing.inference import Transcriber
@@ -39,11 +42,14 @@ def transcribe_stream(transcriber, audio, arguments):
         print(f"stats: {timing}", file=sys.stderr)
 
 
-def transcribe_whole(transcriber, audio):
-    """Print the text of a recording."""
+def transcribe_whole(run, audio):
+    """Print the text of a recording, or its label."""
     if audio == "-":
-        audio = torch.cat(list(standard_input(transcriber.sample_rate)))
-    print(transcriber.transcribe([audio])[0])
+        audio = torch.cat(list(standard_input(run.sample_rate)))
+    if isinstance(run, UtteranceClassifier):
+        print(label_text(run.classify([audio])[0]))
+    else:
+        print(run.transcribe([audio])[0])
 
 
 @command_line
@@ -63,9 +69,12 @@ def main():
     arguments = parser.parse_args()
     if arguments.stats and not arguments.stream:
         raise InputError("--stats measures a stream; add --stream")
+    classifies = is_classification(arguments.run)
+    if arguments.stream and classifies:
+        raise InputError(f"{arguments.run}: a classification hears the whole recording; leave out --stream")
 
     keep_freed_memory()
-    transcriber = Transcriber(arguments.run, arguments.device)
+    run = (UtteranceClassifier if classifies else Transcriber)(arguments.run, arguments.device)
     unreadable = 0
     for audio in arguments.audio:
         # One bad file must not cost the others their transcripts.
@@ -73,9 +82,9 @@ def main():
             if len(arguments.audio) > 1:
                 print(audio, end="\n" if arguments.stream else "\t", flush=True)
             if arguments.stream:
-                transcribe_stream(transcriber, audio, arguments)
+                transcribe_stream(run, audio, arguments)
             else:
-                transcribe_whole(transcriber, audio)
+                transcribe_whole(run, audio)
         except InputError as error:
             unreadable += 1
             print(f"error: {error}", file=sys.stderr)

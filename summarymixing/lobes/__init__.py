@@ -2,6 +2,7 @@
 
 from summarymixing.lobes.beam_search import BeamSearch
 from summarymixing.lobes.branchformer import BranchformerEncoder
+from summarymixing.lobes.classifier import AttentivePooling, Classifier, MeanPooling
 from summarymixing.lobes.conformer import ConformerEncoder
 from summarymixing.lobes.contextnet import ContextNet
 from summarymixing.lobes.ctc import CTCModel
@@ -14,15 +15,18 @@ from summarymixing.lobes.transformer import TransformerEncoder
 from summarymixing.lobes.transformer_asr import TransformerASR
 
 __all__ = [
+    "AttentivePooling",
     "BeamSearch",
     "BranchformerEncoder",
     "CTCModel",
+    "Classifier",
     "ConformerEncoder",
     "ContextNet",
     "ConvolutionalFrontEnd",
     "EncoderDecoder",
     "GlobalNormalization",
     "LogMel",
+    "MeanPooling",
     "SpeechEncoder",
     "TransducerModel",
     "TransformerASR",

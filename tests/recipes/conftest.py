@@ -1,10 +1,11 @@
-"""The recipe test lists, a few minutes of synthetic speech, and recipes called small.
+"""The recipe test lists, a little synthetic speech in the layout of each dataset, and recipes called small.
 
 The CSV files beside this one are SpeechBrain's recipe test lists, a row an experiment: ``test_debug_flags`` make it
 train in seconds, ``test_debug_checks`` say what its run folder must hold. Data and output folder are the tests' own.
 """
 
 import csv
+import functools
 import os
 import runpy
 import shlex
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from summarymixing.synthetic import make_librispeech
+from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,20 +44,65 @@ def experiments():
     return ROWS
 
 
+QUIET = {"workers": 1, "progress": False}
+
+
+def _librispeech(folder):
+    return make_librispeech(folder, 2, seed=3, dev_minutes=0.3, test_minutes=0.5, **QUIET)
+
+
+def _common_voice(folder):
+    for locale in ("fr", "it", "nl"):
+        made = make_common_voice(
+            folder / "made" / locale, locale, 1, seed=3, dev_minutes=0.2, test_minutes=0.3, **QUIET
+        )
+        (folder / locale).symlink_to(made / locale)
+    return folder
+
+
+def _slurp(folder):
+    return make_slurp(folder, 1.5, seed=3, dev_minutes=0.2, test_minutes=0.3, **QUIET)
+
+
+def _speech_commands(folder):
+    return make_speech_commands(folder, 10, seed=3, **QUIET)
+
+
+#: Makes the data of a column Dataset.
+CORPORA = {
+    "quickstart": _librispeech,
+    "LibriSpeech": _librispeech,
+    "CommonVoice": _common_voice,
+    "SLURP": _slurp,
+    "GoogleSpeechCommands": _speech_commands,
+}
+
+
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def corpora(tmp_path_factory):
+    """A minute or two of training speech in the layout of a dataset, made when it is first asked for."""
+
+    @functools.cache
+    def made(make):
+        return make(tmp_path_factory.mktemp("corpora") / "synthetic")
+
+    return lambda dataset: made(CORPORA[dataset])
+
+
+@pytest.fixture(scope="session")
+def corpus(corpora):
     """Two minutes of training speech in LibriSpeech's layout."""
-    folder = tmp_path_factory.mktemp("corpus") / "synthetic"
-    return make_librispeech(folder, 2, seed=3, dev_minutes=0.3, test_minutes=0.5, workers=1, progress=False)
+    return corpora("LibriSpeech")
 
 
 @pytest.fixture(scope="session")
-def command_line(corpus):
-    """The command line of a listed YAML file: the sizes of its row, the corpus, then settings of the test."""
+def command_line(corpora):
+    """The command line of a listed YAML file: the sizes of its row, its data, then settings of the test."""
 
     def of(yaml, **settings):
         (row,) = [row for row in ROWS if row["Hparam_file"] == yaml]
-        more = [f"--{key}={value}" for key, value in {"data_folder": corpus, **settings}.items()]
+        settings = {"data_folder": settings.get("data_folder") or corpora(row["Dataset"]), **settings}
+        more = [f"--{key}={value}" for key, value in settings.items()]
         return [str(ROOT / yaml), *shlex.split(row["test_debug_flags"]), *more]
 
     return of

@@ -1,29 +1,69 @@
 """Every listed experiment end to end, small, on synthetic speech."""
 
+import csv
 import json
 import re
 
 import pytest
 
+from summarymixing.classifying import UtteranceClassifier
 from summarymixing.inference import Transcriber
 from summarymixing.tasks.scoring import read_transcripts, score
 
 
+def rows_of(file):
+    with open(file, newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def three_recordings(run_folder, split):
+    """The first of a test set, by ID; none of them a piece of a longer one."""
+    rows = rows_of(run_folder / "manifests" / f"{split}.csv")
+    return {row["ID"]: row["wav"] for row in [row for row in rows if not float(row.get("start", 0))][:3]}
+
+
+def check_transcripts(run_folder, run):
+    """Error rates are those of the transcripts, and the run transcribes as it was scored."""
+    assert {"wer", "cer"} < set(run["epochs"][0])
+    for name, result in run["metrics"].items():
+        rows = read_transcripts(run_folder, name)
+        assert result["wer"] == pytest.approx(score(rows)["wer"]) and result["wer"] > 0
+    split = next(iter(run["metrics"]))
+    scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(run_folder, split)}
+    files = three_recordings(run_folder, split)
+    assert Transcriber(run_folder).transcribe(files.values()) == [scored[name] for name in files]
+
+
+def check_labels(run_folder, run):
+    """Accuracies are those of the predictions, and the run classifies as it was scored."""
+    ((split, result),) = run["metrics"].items()
+    rows = rows_of(run_folder / f"predictions_{split}.csv")
+    classifier = UtteranceClassifier(run_folder)
+    for target in classifier.labels:
+        right = sum(row[target] == row[f"{target}_predicted"] for row in rows)
+        assert result[f"{target}_accuracy"] == pytest.approx(100 * right / len(rows))
+        assert f"{target}_accuracy" in run["epochs"][0]
+    told = {row["ID"]: {target: row[f"{target}_predicted"] for target in classifier.labels} for row in rows}
+    files = three_recordings(run_folder, split)
+    assert classifier.classify(files.values()) == [told[name] for name in files]
+
+
+#: By a row's Task; the others transcribe.
+CHECKS = {"KWS": check_labels, "SLU-classification": check_labels}
+
+
 @pytest.mark.slow
-def test_every_experiment_runs_end_to_end(experiment, train, corpus, tmp_path):
-    """A run holds what its row promises, and transcribes as it was scored."""
+def test_every_experiment_runs_end_to_end(experiment, train, tmp_path):
+    """A run holds what its row promises, and says of a file what it was scored by."""
     train(experiment["Hparam_file"], tmp_path)
     promised = re.search(r"file_exists=\[(.*)\]", experiment["test_debug_checks"])[1].split(",")
     assert [name for name in promised if not (tmp_path / name).exists()] == []
     assert all((tmp_path / name).stat().st_size for name in promised)
     run = json.loads((tmp_path / "run.json").read_text())
-    assert run["finished"] and len(run["epochs"]) == 1
-    assert {"train_loss", "valid_loss", "wer", "cer", "seconds"} <= set(run["epochs"][0])
+    assert run["finished"] and len(run["epochs"]) == 1 and run["data"]["synthetic"]
+    assert {"train_loss", "valid_loss", "seconds"} < set(run["epochs"][0])
     assert "train_loss" in (tmp_path / "train_log.txt").read_text()
-    assert set(run["metrics"]) == {name[4:-4] for name in promised if name.startswith("wer_")}
-    for name, metrics in run["metrics"].items():
-        rows = read_transcripts(tmp_path, name)
-        assert metrics["wer"] == pytest.approx(score(rows)["wer"]) and metrics["wer"] > 0
-    files = sorted((corpus / "test-clean").rglob("*.flac"))[:3]
-    scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(tmp_path, "test-clean")}
-    assert Transcriber(tmp_path).transcribe(files) == [scored[file.stem] for file in files]
+    results = {re.sub(r"^(wer|predictions)_|\.(txt|csv|jsonl)$", "", name) for name in promised if "_test" in name}
+    results -= {name for name in results if name.startswith(("transcripts_", "confusion_"))}
+    assert set(run["metrics"]) == results
+    CHECKS.get(experiment["Task"], check_transcripts)(tmp_path, run)

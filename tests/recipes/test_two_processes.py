@@ -21,6 +21,7 @@ from summarymixing.tasks.ctc import CTC
 from summarymixing.tasks.scoring import read_transcripts
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.tasks.transducer import Transducer
+from summarymixing.tasks.understanding import Understanding
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = "hparams/conformer_summarymixing.yaml"
@@ -34,7 +35,14 @@ FURTHER = {
     TRANSDUCER: {"valid_split": "test-clean", "test_splits": "[test-clean]"},
 }
 #: Of a row of the recipe test lists, by its column Task.
-TASKS = {"ASR-CTC": CTC, "ASR-Transformers": Seq2Seq, "ASR-Transducers": Transducer}
+TASKS = {
+    "ASR-CTC": CTC,
+    "ASR-Transformers": Seq2Seq,
+    "ASR-Transducers": Transducer,
+    "SLU-direct": Understanding,
+    "KWS": None,  # classification, whose model is enough
+    "SLU-classification": None,
+}
 
 #: Runs a program, and notes in $NOTES what each process reads, computes and writes.
 WITNESS = """
@@ -162,13 +170,17 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
 def test_every_parameter_of_every_experiment_gets_a_gradient(experiment, command_line, tmp_path):
     """Or several processes would wait for it forever."""
     loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run", device="cpu"))
-    task = TASKS[experiment["Task"]](loaded, RunRecord.open(loaded.run_folder))
-    task.epoch = 1
+    model, task_class = loaded.hparams["model"], TASKS[experiment["Task"]]
     rows = [{"sig": 0.1 * torch.randn(16000 * n), "tokens": torch.randint(3, 40, (3 * n,))} for n in (4, 3)]
     batch = PaddedBatch(rows)
-    task.modules.train()
-    task.compute_objectives(task.compute_forward(batch, sb.Stage.TRAIN), batch, sb.Stage.TRAIN).backward()
-    model = loaded.hparams["model"]
+    if task_class is None:
+        loss = sum(scores.square().sum() for scores in model.train()(*batch.sig).values())
+    else:
+        task = task_class(loaded, RunRecord.open(loaded.run_folder))
+        task.epoch = 1
+        task.modules.train()
+        loss = task.compute_objectives(task.compute_forward(batch, sb.Stage.TRAIN), batch, sb.Stage.TRAIN)
+    loss.backward()
     assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
 
 

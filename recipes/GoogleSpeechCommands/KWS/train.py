@@ -1,0 +1,36 @@
+"""Train a classifier of spoken commands: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value ...]"""
+
+import sys
+from functools import partial
+
+from summarymixing.corpora import speech_commands
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.classification import Classification
+from summarymixing.tasks.classification_data import classification_splits
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    prepare = partial(
+        speech_commands.prepare,
+        classes=hparams["classes"],
+        version=hparams["version"],
+        seed=hparams["data_seed"],
+        test_archive=hparams["test_archive"],
+    )
+    train_set, data, batches = classification_splits(experiment, record, prepare)
+
+    task = Classification(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+    for split in hparams["test_splits"]:
+        task.test(split, data[split], loader)
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

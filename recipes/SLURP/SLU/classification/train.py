@@ -1,0 +1,32 @@
+"""Train a classifier of SLURP's utterances: python train.py hparams/FILE.yaml --data_folder FOLDER [--key value ...]"""
+
+import sys
+from functools import partial
+
+from summarymixing.corpora import slurp
+from summarymixing.errors import command_line
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.pretrained import start_encoder
+from summarymixing.tasks.classification import Classification
+from summarymixing.tasks.classification_data import classification_splits
+
+
+@command_line
+def main():
+    experiment = load_experiment(sys.argv[1:])
+    hparams = experiment.hparams
+    record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    prepare = partial(slurp.prepare, target="sentence", microphones=hparams["microphones"])
+    train_set, data, batches = classification_splits(experiment, record, prepare)
+
+    start_encoder(hparams)
+    task = Classification(experiment, record)
+    loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
+    task.train(train_set, data[hparams["valid_split"]], batches, loader)
+    for split in hparams["test_splits"]:
+        task.test(split, data[split], loader)
+    record.finish()
+
+
+if __name__ == "__main__":
+    main()

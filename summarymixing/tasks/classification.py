@@ -1,0 +1,202 @@
+"""Classification of utterances: one or several labels of each."""
+
+import logging
+import time
+from collections import Counter
+
+import speechbrain as sb
+import torch
+from speechbrain.utils.distributed import if_main_process
+from torch.nn.functional import cross_entropy
+
+from summarymixing.corpora.manifest import write_manifest
+from summarymixing.tasks.base import Task
+from summarymixing.tasks.classification_data import load_labels
+from summarymixing.tasks.processes import gather, process_count
+
+logger = logging.getLogger(__name__)
+
+# In the place of a label that the training set has not.
+_UNSEEN = -1
+
+
+class Classification(Task):
+    """Trains a :class:`~summarymixing.lobes.Classifier`, one or several targets at once.
+
+    The loss is the sum of the targets' cross-entropies. Besides the keys of :class:`~summarymixing.tasks.base.Task`
+    the YAML file has ``label_smoothing`` and ``augment`` (SpeechBrain's ``Augmenter`` over waveforms, or null). The
+    run folder holds the classes, from :func:`~summarymixing.tasks.classification_data.make_labels`.
+    """
+
+    def __init__(self, experiment, record):
+        super().__init__(experiment, record)
+        self.labels = load_labels(self.run_folder, self.hparams.model.targets)
+
+    def compute_forward(self, batch, stage):
+        """For each target the scores of the classes that there are, (B, classes)."""
+        wavs, lengths = batch.sig
+        wavs, lengths = wavs.to(self.device), lengths.to(self.device)
+        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
+            wavs, lengths = self.hparams.augment(wavs, lengths)
+        scores = self.network(stage)(wavs, lengths)
+        # The model may have outputs to spare.
+        return {target: scores[target][:, : len(labels)] for target, labels in self.labels.items()}
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Sum of the cross-entropies, each a mean over the batch; outside training also remember the labels."""
+        training = stage == sb.Stage.TRAIN
+        loss = 0.0
+        for target, scores in predictions.items():
+            wanted = self.wanted(batch, target, training)
+            smoothing = self.hparams.label_smoothing if training else 0.0
+            known = (wanted != _UNSEEN).sum().clamp(min=1)
+            total = cross_entropy(scores, wanted, ignore_index=_UNSEEN, reduction="sum", label_smoothing=smoothing)
+            loss = loss + total / known
+        if not training:
+            self.keep(batch, predictions)
+        return loss
+
+    def wanted(self, batch, target, training):
+        """Class numbers (B,), one for each row of :meth:`compute_forward`."""
+        classes = self.labels[target].lab2ind
+        wanted = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)], device=self.device)
+        if training and self.hparams.augment is not None:
+            # An Augmenter may return several versions of each utterance.
+            wanted = self.hparams.augment.replicate_labels(wanted)
+        return wanted
+
+    def keep(self, batch, predictions):
+        """Remember what a batch was taken for until the end of the stage."""
+        rows = [{"ID": name, "duration": float(batch.duration[i])} for i, name in enumerate(batch.id)]
+        for target, scores in predictions.items():
+            names = self.labels[target].ind2lab
+            for row, label, best in zip(rows, getattr(batch, target), scores.argmax(1).tolist(), strict=True):
+                row[target], row[f"{target}_predicted"] = label, names[best]
+        self.scored += rows
+
+    def on_stage_start(self, stage, epoch=None):
+        """Forget what was classified before."""
+        super().on_stage_start(stage, epoch)
+        self.scored = []
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Put together what the processes have classified."""
+        self.scored = [row for share in gather(self.scored) for row in share]
+        super().on_stage_end(stage, stage_loss, epoch)
+
+    def valid_metrics(self):
+        """Accuracy of each target in percent."""
+        return {f"{target}_accuracy": self.score(target)["accuracy"] for target in self.labels}
+
+    def score(self, target):
+        """:func:`classification_scores` of what was classified last."""
+        pairs = [(row[target], row[f"{target}_predicted"]) for row in self.scored]
+        return classification_scores(pairs, self.labels[target])
+
+    def test(self, name, dataset, loader):
+        """Classify and score a test set, and print the accuracies.
+
+        The run folder receives ``predictions_<name>.csv``, a ``confusion_<name>_<target>.csv`` a target, and metrics.
+
+        Arguments
+        ---------
+        name : str
+            Name under which the results are filed.
+        dataset : DynamicItemDataset
+            The test set.
+        loader : dict
+            DataLoader arguments.
+
+        Returns
+        -------
+        dict
+            What :func:`classification_scores` gives for each target, as ``<target>_accuracy`` and so on; ``loss``,
+            ``utterances``, ``rtf`` (seconds that one process takes for a second of audio), ``audio_seconds``.
+        """
+        started = time.perf_counter()
+        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
+        seconds = (time.perf_counter() - started) * process_count()
+        audio = sum(row["duration"] for row in self.scored)
+        result = {"utterances": len(self.scored), "loss": self.test_loss, "rtf": seconds / audio}
+        result["audio_seconds"] = audio
+        for target, labels in self.labels.items():
+            scores = self.score(target)
+            result.update({f"{target}_{key}": value for key, value in scores.items()})
+            if not if_main_process():
+                continue
+            print(
+                f"{self.record.data['experiment']} {name}: {target} {scores['accuracy']:.2f} % right, macro-F1 "
+                f"{scores['macro_f1']:.2f} % (always {labels.ind2lab[0]!r}: {scores['majority_accuracy']:.2f} % right)"
+            )
+            if scores["unseen"]:
+                logger.warning(
+                    "%s: the training set lacks the %s of %d of %d utterances; each counts as an error",
+                    name,
+                    target,
+                    scores["unseen"],
+                    len(self.scored),
+                )
+        if if_main_process():
+            write_predictions(self.run_folder, name, self.scored, self.labels)
+        self.record.metrics(name, **result)
+        return result
+
+
+def classification_scores(pairs, labels):
+    """Score the labels of one target.
+
+    Arguments
+    ---------
+    pairs : list of tuple
+        Label wanted and label told of each utterance.
+    labels : CategoricalEncoder
+        The classes of the training set, the most frequent one first.
+
+    Returns
+    -------
+    dict
+        In percent ``accuracy``, ``macro_f1`` (mean over the classes wanted or told) and ``majority_accuracy`` (of
+        always telling the class that is most frequent in training); ``unseen``, utterances with a label that the
+        training set has not.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.encoder import CategoricalEncoder
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["go", "stop"])
+    >>> classification_scores([("go", "go"), ("go", "stop"), ("stop", "go"), ("stop", "stop"), ("wait", "go")], labels)
+    {'accuracy': 40.0, 'macro_f1': 30.0, 'majority_accuracy': 40.0, 'unseen': 1}
+    """
+    right = Counter(wanted for wanted, told in pairs if wanted == told)
+    wanted, told = Counter(wanted for wanted, _ in pairs), Counter(told for _, told in pairs)
+    classes = wanted | told
+    f1 = [2 * right[label] / (wanted[label] + told[label]) for label in classes]
+    return {
+        "accuracy": 100 * right.total() / len(pairs),
+        "macro_f1": 100 * sum(f1) / len(classes),
+        "majority_accuracy": 100 * wanted[labels.ind2lab[0]] / len(pairs),
+        "unseen": sum(count for label, count in wanted.items() if label not in labels.lab2ind),
+    }
+
+
+def write_predictions(run_folder, name, rows, targets):
+    """Write ``predictions_<name>.csv`` and a ``confusion_<name>_<target>.csv`` a target into a run folder.
+
+    Arguments
+    ---------
+    run_folder : pathlib.Path
+        The run folder.
+    name : str
+        Name of the test set.
+    rows : list of dict
+        With the keys ID and duration, and of each target ``<target>`` and ``<target>_predicted``.
+    targets : iterable of str
+        The targets.
+    """
+    rows = sorted(rows, key=lambda row: row["ID"])
+    fields = ["ID", "duration", *(key for target in targets for key in (target, f"{target}_predicted"))]
+    write_manifest(run_folder / f"predictions_{name}.csv", rows, fields)
+    for target in targets:
+        counts = Counter((row[target], row[f"{target}_predicted"]) for row in rows)
+        table = [{"wanted": wanted, "told": told, "count": count} for (wanted, told), count in sorted(counts.items())]
+        write_manifest(run_folder / f"confusion_{name}_{target}.csv", table, ["wanted", "told", "count"])

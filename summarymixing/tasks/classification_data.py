@@ -1,0 +1,271 @@
+"""Datasets for classification: manifest rows to waveforms and labels, and augmentation with recorded noise."""
+
+import functools
+from collections import Counter
+from pathlib import Path
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.distributed import run_on_main
+from torch import nn
+
+from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.manifest import describe
+from summarymixing.corpora.speech_commands import NOISE_PARTS
+from summarymixing.errors import InputError
+from summarymixing.tasks.asr_data import dynamic_batches
+
+# A piece of a long recording is read again and again: its recording stays in memory.
+_long_recording = functools.lru_cache(maxsize=16)(read_audio)
+
+
+def read_piece(wav, duration, start, gain, sample_rate=16000):
+    """Read a recording, or a piece of a long one, at a volume.
+
+    Arguments
+    ---------
+    wav : str
+        The audio file.
+    duration, start : float
+        In seconds. A recording that starts at 0 is read to its end.
+    gain : float
+        Factor.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    torch.Tensor
+        (samples,).
+
+    Example
+    -------
+    >>> import soundfile, tempfile
+    >>> path = tempfile.mkdtemp() + "/noise.wav"
+    >>> soundfile.write(path, torch.full((48000,), 0.5).numpy(), 16000)
+    >>> piece = read_piece(path, duration=1, start=0.25, gain=0.5)
+    >>> piece.shape, piece.max().item()
+    (torch.Size([16000]), 0.25)
+    """
+    if start == 0:
+        return gain * read_audio(wav, sample_rate)
+    first = round(start * sample_rate)
+    return gain * _long_recording(wav, sample_rate)[first : first + round(duration * sample_rate)]
+
+
+def classification_dataset(manifest, targets, sample_rate=16000):
+    """A dataset of ``id``, ``duration``, ``sig`` (waveform) and the labels.
+
+    Arguments
+    ---------
+    manifest : str or pathlib.Path
+        CSV with the columns ID, duration, wav and `targets`; start (seconds) and gain (factor) where recordings are
+        pieces of longer ones.
+    targets : iterable of str
+        The columns that hold labels.
+    sample_rate : int
+        Of the waveforms, in Hz; files at another rate are resampled.
+
+    Returns
+    -------
+    DynamicItemDataset
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+    """
+    dataset = DynamicItemDataset.from_csv(csv_path=str(manifest))
+    columns = dataset.data[dataset.data_ids[0]]
+    missing = [target for target in targets if target not in columns]
+    if missing:
+        raise InputError(f"{manifest}: has no column {missing[0]!r}; correct the key targets")
+    if "start" in columns:
+
+        def signal(wav, duration, start, gain):
+            return read_piece(wav, duration, float(start), float(gain), sample_rate)
+
+        dataset.add_dynamic_item(signal, takes=["wav", "duration", "start", "gain"], provides="sig")
+    else:
+        dataset.add_dynamic_item(lambda wav: read_audio(wav, sample_rate), takes="wav", provides="sig")
+    dataset.set_output_keys(["id", "duration", "sig", *targets])
+    return dataset
+
+
+def make_labels(dataset, targets, run_folder):
+    """Write the classes of a training set into a run folder, the most frequent one first.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        From :func:`classification_dataset`.
+    targets : dict of str to int
+        Each target, and the outputs that the model has for it.
+    run_folder : pathlib.Path
+        Receives ``labels_<target>.txt``, SpeechBrain's ``CategoricalEncoder``.
+
+    Raises
+    ------
+    InputError
+        If a target has more classes than outputs, or the folder holds other classes already.
+    """
+    for target, outputs in targets.items():
+        counts = Counter(dataset.data[key][target] for key in dataset.data_ids)
+        if len(counts) > outputs:
+            raise InputError(
+                f"the training set has {len(counts)} classes of {target!r} and the model {outputs} outputs; raise that "
+                f'number: --targets "{{{target}: {len(counts)}}}"'
+            )
+        encoder, file = CategoricalEncoder(), Path(run_folder) / f"labels_{target}.txt"
+        encoder.update_from_iterable(sorted(counts, key=lambda label: (-counts[label], label)))
+        if not file.exists():
+            encoder.save(file.with_suffix(".tmp"))
+            file.with_suffix(".tmp").replace(file)  # whole or not at all
+        elif load_labels(run_folder, [target])[target].lab2ind != encoder.lab2ind:
+            raise InputError(
+                f"{file}: this run was trained with other classes than the training set has now; choose another "
+                "--output_folder"
+            )
+
+
+def load_labels(run_folder, targets):
+    """The classes that :func:`make_labels` wrote: a ``CategoricalEncoder`` a target, by name."""
+    return {target: CategoricalEncoder.from_saved(Path(run_folder) / f"labels_{target}.txt") for target in targets}
+
+
+def classification_splits(experiment, record, prepare):
+    """The data of a recipe: manifests, classes, and the training set's batches.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.Experiment
+        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits``, ``max_bad_fraction``,
+        ``sample_rate``, ``model`` and the keys of :func:`~summarymixing.tasks.asr_data.dynamic_batches` in its YAML
+        file.
+    record : summarymixing.run_record.RunRecord
+        Receives what the data are.
+    prepare : callable
+        ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes the manifests.
+
+    Returns
+    -------
+    DynamicItemDataset
+        The training set.
+    dict of str to DynamicItemDataset
+        All splits.
+    ShortFirst
+        Batches of the training set.
+    """
+    hparams, folder = experiment.hparams, experiment.run_folder
+    train_split = "+".join(hparams["train_splits"])
+    # The validation set may be tested as well.
+    splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
+    manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
+    run_on_main(prepare, args=[hparams["data_folder"], folder / "manifests", splits, hparams["max_bad_fraction"]])
+    record.set("data", describe(manifests))
+
+    targets, rate = hparams["model"].targets, hparams["sample_rate"]
+    data = {split: classification_dataset(manifests[split], targets, rate) for split in splits}
+    train_set = data[train_split]
+    run_on_main(make_labels, args=[train_set, targets, folder])
+    batches = dynamic_batches(
+        train_set, hparams["max_batch_length"], hparams["num_buckets"], hparams["max_batch_ex"], hparams["seed"]
+    )
+    return train_set, data, batches
+
+
+class BackgroundNoise(nn.Module):
+    """Adds a random piece of recorded noise, at a random volume.
+
+    SpeechBrain's ``AddNoise`` reads recordings in an order of its own, which a resumed run would begin again. Here
+    everything is drawn from the step's generator, each utterance has a piece of its own, and the volume is that of
+    Speech Commands' published protocol: a factor, whatever the speech's.
+
+    Arguments
+    ---------
+    folder : str
+        With .wav files, read at the first call. Of each only the part that Speech Commands' training set may use: the
+        silence of the other splits is cut from the rest.
+    volume : float
+        The noise is multiplied by a factor drawn uniformly from 0 to this.
+    probability : float
+        Share of utterances that get noise.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    InputError
+        At the first call, if the folder holds no .wav file.
+
+    Example
+    -------
+    >>> import soundfile, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> soundfile.write(folder + "/hum.wav", torch.rand(160000).numpy(), 16000)
+    >>> BackgroundNoise(folder)(torch.zeros(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, folder, volume=0.1, probability=0.8, sample_rate=16000):
+        super().__init__()
+        self.folder, self.volume, self.probability, self.sample_rate = folder, volume, probability, sample_rate
+        self.noise = None
+
+    def _read(self, device):
+        first, last = NOISE_PARTS["train"]
+        recordings = [read_audio(path, self.sample_rate) for path in sorted(Path(self.folder).glob("*.wav"))]
+        if not recordings:
+            raise InputError(f"{self.folder}: holds no .wav file of background noise; set the key augment to null")
+        recordings = [noise[int(first * len(noise)) : int(last * len(noise))].to(device) for noise in recordings]
+        self.sizes = torch.tensor([len(noise) for noise in recordings], device=device)
+        self.noise = torch.cat(recordings)
+
+    def forward(self, wavs, lengths):
+        """Add noise to waveforms (B, samples), zero at padding, of relative lengths (B,); padding stays zero."""
+        if self.noise is None:
+            self._read(wavs.device)
+        batch, samples = wavs.shape
+        draws = torch.rand(3, batch, 1, device=wavs.device)
+        which = torch.randint(len(self.sizes), (batch, 1), device=wavs.device)
+        size, offset = self.sizes[which], (self.sizes.cumsum(0) - self.sizes)[which]
+        times = torch.arange(samples, device=wavs.device)
+        # From a random place on; a recording that is too short begins again.
+        noise = self.noise[offset + ((draws[0] * size).long() + times) % size]
+        volume = torch.where(draws[1] < self.probability, draws[2] * self.volume, 0.0)
+        return wavs + volume * noise * (times < _sample_counts(wavs, lengths))
+
+
+class TimeShift(nn.Module):
+    """Shifts each utterance by a random time within its own length, zeros where nothing is left.
+
+    Arguments
+    ---------
+    seconds : float
+        Largest shift to either side.
+    sample_rate : int
+        In Hz.
+
+    Example
+    -------
+    >>> TimeShift(0.1)(torch.ones(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, seconds=0.1, sample_rate=16000):
+        super().__init__()
+        self.samples = round(seconds * sample_rate)
+
+    def forward(self, wavs, lengths):
+        """Shift waveforms (B, samples) of relative lengths (B,)."""
+        batch, samples = wavs.shape
+        shift = torch.randint(-self.samples, self.samples + 1, (batch, 1), device=wavs.device)
+        source = torch.arange(samples, device=wavs.device) - shift
+        counts = _sample_counts(wavs, lengths)
+        inside = (source >= 0) & (source < counts) & (torch.arange(samples, device=wavs.device) < counts)
+        return wavs.gather(1, source.clamp(0, samples - 1)) * inside
+
+
+def _sample_counts(wavs, lengths):
+    return (lengths * wavs.shape[1]).round().long().unsqueeze(1)
