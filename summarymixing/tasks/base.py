@@ -45,9 +45,10 @@ class Task(sb.Brain):
     ---------
     experiment : summarymixing.experiment.Experiment
         With ``model``, ``modules``, ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
-        ``tensorboard``, ``lr_schedule``, ``avg_checkpoints`` and ``seed`` in its YAML file. ``lr_schedule`` is a
-        SpeechBrain scheduler that is called at every step (``!new:``), or the factory of one (``!name:``) that is
-        given ``lr``, ``warmup_fraction`` of the steps, and the number of steps.
+        ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's ``Augmenter`` over waveforms,
+        or null) and ``seed`` in its YAML file. ``lr_schedule`` is a SpeechBrain scheduler that is called at every step
+        (``!new:``), or the factory of one (``!name:``) that is given ``lr``, ``warmup_fraction`` of the steps, and the
+        number of steps.
     record : summarymixing.run_record.RunRecord
         Receives what the run measures.
     """
@@ -116,6 +117,14 @@ class Task(sb.Brain):
         batches = BatchSampler(SequentialSampler(dataset), loader.get("batch_size", 1), drop_last=False)
         others = {key: value for key, value in loader.items() if key != "batch_size"}
         return {**others, "batch_sampler": Share(batches, process_rank(), process_count(), even=False)}
+
+    def waveforms(self, batch, stage):
+        """Waveforms (B, samples) and their relative lengths, augmented in training."""
+        wavs, lengths = batch.sig
+        wavs, lengths = wavs.to(self.device), lengths.to(self.device)
+        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
+            wavs, lengths = self.hparams.augment(wavs, lengths)
+        return wavs, lengths
 
     def network(self, stage):
         """The module ``encoder``: in training with the wrapper that averages gradients over the processes.

@@ -24,8 +24,8 @@ class Classification(Task):
     """Trains a :class:`~summarymixing.lobes.Classifier`, one or several targets at once.
 
     The loss is the sum of the targets' cross-entropies. Besides the keys of :class:`~summarymixing.tasks.base.Task`
-    the YAML file has ``label_smoothing`` and ``augment`` (SpeechBrain's ``Augmenter`` over waveforms, or null). The
-    run folder holds the classes, from :func:`~summarymixing.tasks.classification_data.make_labels`.
+    the YAML file has ``label_smoothing``. The run folder holds the classes, from
+    :func:`~summarymixing.tasks.classification_data.make_labels`.
     """
 
     def __init__(self, experiment, record):
@@ -34,11 +34,7 @@ class Classification(Task):
 
     def compute_forward(self, batch, stage):
         """For each target the scores of the classes that there are, (B, classes)."""
-        wavs, lengths = batch.sig
-        wavs, lengths = wavs.to(self.device), lengths.to(self.device)
-        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
-            wavs, lengths = self.hparams.augment(wavs, lengths)
-        scores = self.network(stage)(wavs, lengths)
+        scores = self.network(stage)(*self.waveforms(batch, stage))
         # The model may have outputs to spare.
         return {target: scores[target][:, : len(labels)] for target, labels in self.labels.items()}
 

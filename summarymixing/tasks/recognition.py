@@ -13,21 +13,12 @@ from summarymixing.tasks.scoring import score, write_scored
 class Recognition(Task):
     """A Task that turns waveforms into text.
 
-    Besides the keys of :class:`~summarymixing.tasks.base.Task` the YAML file has ``tokenizer``, ``blank_index``,
-    ``augment`` (SpeechBrain's ``Augmenter`` over waveforms, or null) and ``chunk_sampler`` (SpeechBrain's
-    ``DynChunkTrainConfigRandomSampler`` or null).
+    Besides the keys of :class:`~summarymixing.tasks.base.Task` the YAML file has ``tokenizer``, ``blank_index`` and
+    ``chunk_sampler`` (SpeechBrain's ``DynChunkTrainConfigRandomSampler`` or null).
     """
 
     #: What decodes the test set at hand; None for the task's own way.
     test_search = None
-
-    def waveforms(self, batch, stage):
-        """Waveforms (B, samples) and their relative lengths, augmented in training."""
-        wavs, lengths = batch.sig
-        wavs, lengths = wavs.to(self.device), lengths.to(self.device)
-        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
-            wavs, lengths = self.hparams.augment(wavs, lengths)
-        return wavs, lengths
 
     def targets(self, batch, stage):
         """Tokens (B, U) and their relative lengths, one row for each row of :meth:`waveforms`."""
