@@ -62,8 +62,8 @@ class Run:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data are the built-in corpus."""
-        return self.settings.get("data_folder", ("", ""))[0].endswith(":null")
+        """Whether its speech was generated."""
+        return self.record["data"]["synthetic"]
 
 
 def word_errors(references: list[str], hypotheses: list[str]) -> np.ndarray:
@@ -161,6 +161,8 @@ def read_run(folder: str | Path) -> Run:
         raise _do_again(
             run, "this run is not finished" if run.record.get("finished") is None else "it has no metrics of a test set"
         )
+    if "data" not in run.record:
+        raise _do_again(run, "run.json does not tell its data")
     try:
         text = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -43,7 +43,18 @@ def transcripts(count, wrong, seed=0):
     return rows
 
 
-def make_run(folder, name="one", wrong=3, count=20, splits=("easy", "hard"), data="", width=1, mixer="ReLU", **record):
+def make_run(
+    folder,
+    name="one",
+    wrong=3,
+    count=20,
+    splits=("easy", "hard"),
+    data="",
+    synthetic=True,
+    width=1,
+    mixer="ReLU",
+    **record,
+):
     """Write a run folder such as train.py leaves, and return it."""
     folder.mkdir(parents=True)
     (folder / "hyperparams.yaml").write_text(
@@ -59,6 +70,7 @@ def make_run(folder, name="one", wrong=3, count=20, splits=("easy", "hard"), dat
         "parameters": {"total": 2_500_000},
         "epochs": [{"epoch": number, "seconds": 10.0 * number} for number in (1, 2, 4)],
         "metrics": metrics,
+        "data": {"synthetic": synthetic, "hours": {"train": 1.0}},
         "finished": "2026-01-01T00:00:00+00:00",
         "seed": 1,
         "commit": "abc",
@@ -222,10 +234,11 @@ def test_labels_tell_runs_apart(tmp_path):
     assert labels == [f"one ({folders[0]})", f"one ({folders[1]})", "two"]
 
 
-def test_synthetic_only_without_a_data_folder(tmp_path):
-    assert compared(make_run(tmp_path / "a"))["synthetic"]
-    assert compared(make_run(tmp_path / "b", data=" null"))["synthetic"]
-    assert not compared(make_run(tmp_path / "c", data=" /data/LibriSpeech"))["synthetic"]
+def test_synthetic_if_a_run_is_wherever_its_data_lie(tmp_path):
+    generated = make_run(tmp_path / "a", data=" /data/LibriSpeech")
+    recorded = make_run(tmp_path / "b", data=" /data/LibriSpeech", synthetic=False)
+    assert compared(generated)["synthetic"] and compared(recorded, generated)["synthetic"]
+    assert not compared(recorded)["synthetic"]
 
 
 def test_settings_besides_the_mixer(tmp_path):
@@ -290,6 +303,8 @@ def test_a_run_that_must_be_started_again(tmp_path):
     assert refusal(folder) == f"{folder}: run.json has no cer of easy; {again}"
     edit(folder, metrics={"easy": {"wer": 1.0, "cer": 1.0}})
     assert refusal(folder) == f"{folder}: easy: WER 3.00 % by its transcripts, 1.00 % by run.json; {again}"
+    (folder / "run.json").write_text(json.dumps({key: value for key, value in whole.items() if key != "data"}))
+    assert refusal(folder) == f"{folder}: run.json does not tell its data; {again}"
     edit(folder, **whole)
     (folder / "hyperparams.yaml").unlink()
     assert refusal(folder).startswith(f"{folder}: cannot read hyperparams.yaml: ")

@@ -94,7 +94,7 @@ def describe(measured):
 
 def title(comparison):
     """Return what is compared, and on what."""
-    kind = " on synthetic speech (the built-in corpus)" if comparison["synthetic"] else ""
+    kind = " on synthetic speech" if comparison["synthetic"] else ""
     runs = "run" if len(comparison["runs"]) == 1 else "runs"
     return f"Comparison of {len(comparison['runs'])} {runs}{kind}"
 
@@ -182,7 +182,7 @@ def draw(comparison, measured):
 def draw_error_rates(axes, comparison):
     """Plot the word error rate of each run on each test set."""
     runs, splits = comparison["runs"], list(comparison["runs"][0]["splits"])
-    angle = 0 if len(runs) < 4 else 90  # the numbers of many runs do not fit side by side
+    angle = 0 if len(runs) * len(splits) < 8 else 90  # many numbers do not fit side by side
     for place, run in enumerate(runs):
         shift = 0.6 * ((place + 0.5) / len(runs) - 0.5)
         where = [position + shift for position in range(len(splits))]
@@ -196,9 +196,11 @@ def draw_error_rates(axes, comparison):
         for x, rate, high in zip(where, rates, bounds[1], strict=True):
             top = max(rate, high)
             axes.annotate(f"{rate:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
-    axes.set_xticks(range(len(splits)), splits, fontsize=11)
+    # Below "test-clean", what its results were decoded with: "beam10".
+    axes.set_xticks(range(len(splits)), [split.replace("_", "\n") for split in splits], fontsize=11)
     axes.set_xlim(-0.6, len(splits) - 0.4)
     axes.margins(y=0.1 if angle == 0 else 0.25)
+    axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))
     axes.set_ylabel("word error rate (%)", fontsize=11)
     axes.set_title(
         f"Error rates, {100 * comparison['bootstrap']['confidence']:g} % interval of each run alone", fontsize=12

@@ -26,6 +26,7 @@ if [ "$1" = transducer ]; then
         wait "$process"
     done
 fi
+"$python" tools/compare.py "${folders[@]}" --output "$records/$1"
 for run in "${runs[@]}"; do
     mkdir -p "$records/$run/3407"
     cp "runs/$run/3407/run.json" "$records/$run/3407/"
@@ -33,4 +34,3 @@ for run in "${runs[@]}"; do
         cp "runs/$run/3407/streaming.json" "runs/$run/3407/streaming.md" "$records/$run/3407/"
     fi
 done
-"$python" tools/compare.py "${folders[@]}" --output "$records/$1"

@@ -3,7 +3,7 @@
 # at the same time with one thread each; only the mixer differs within a pair. From the root of the project:
 #     results/librispeech_synthetic/train.sh encoder_decoder
 #     results/librispeech_synthetic/train.sh transducer
-# Their records belong into this folder. Neither has been run to its end yet.
+# Their records are in this folder; evaluate.sh puts them there.
 set -euo pipefail
 task=$1
 python=${PYTHON:-.venv/bin/python}

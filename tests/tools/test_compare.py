@@ -74,7 +74,7 @@ def test_synthetic_speech_is_named_and_the_table_followed_by_what_differs(tool, 
     comparison = compare([read_run(folder) for folder in folders], [])
     for table in (tool.pipe_table, tool.terminal_table):
         blocks = tool.report(comparison, None, table).split("\n\n")
-        assert blocks[0] == "# Comparison of 2 runs on synthetic speech (the built-in corpus)"
+        assert blocks[0] == "# Comparison of 2 runs on synthetic speech"
         assert blocks[1].splitlines()[-1].strip("| ").startswith("two")
         assert blocks[2] == "besides the mixer they differ in: width"
         assert "easy: 20 utterances, 100 words, hard: 20 utterances, 100 words." in blocks[3]
@@ -83,7 +83,7 @@ def test_synthetic_speech_is_named_and_the_table_followed_by_what_differs(tool, 
 
 
 def test_recorded_speech_is_not_called_synthetic(tool, tmp_path):
-    comparison = compare([read_run(make_run(tmp_path / "a", data=" /data/LibriSpeech"))], [])
+    comparison = compare([read_run(make_run(tmp_path / "a", synthetic=False))], [])
     assert "synthetic" not in tool.report(comparison, None, tool.pipe_table)
     assert tool.draw(comparison, None).get_suptitle() == "Comparison of 1 run"
 
