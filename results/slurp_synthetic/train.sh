@@ -36,3 +36,7 @@ other=$!
 trap 'kill $other 2> /dev/null || true' EXIT
 train conformer_summarymixing
 wait $other
+for run in conformer_summarymixing conformer_mhsa; do
+    mkdir -p "results/slurp_synthetic/$run/3407"
+    cp "runs/slurp/$run/3407/run.json" "results/slurp_synthetic/$run/3407/"
+done
