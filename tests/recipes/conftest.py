@@ -6,9 +6,11 @@ train in seconds, ``test_debug_checks`` say what its run folder must hold. Data 
 
 import csv
 import functools
+import json
 import os
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +138,45 @@ def train(python, command_line):
         return done
 
     return call
+
+
+#: Ends the process after a step of an epoch, as a machine does that loses its power.
+KILL = """
+import os, signal
+from summarymixing.tasks.base import Task
+def on_fit_batch_end(self, *arguments):
+    if (self.epoch, self.step) == {}:
+        os.kill(os.getpid(), signal.SIGKILL)
+Task.on_fit_batch_end = on_fit_batch_end
+"""
+
+
+@pytest.fixture(scope="session")
+def train_killed(train):
+    """Train a listed YAML file, kill it in epoch 2 behind a step, and start it again by the same command."""
+
+    def call(yaml, folder, step, **settings):
+        settings = {"number_of_epochs": 2, "ckpt_interval_minutes": 0, "ckpt_interval_steps": 2, **settings}
+        killed = train(yaml, folder, prelude=KILL.format((2, step)), check=False, **settings)
+        assert killed.returncode == -signal.SIGKILL
+        run = json.loads((folder / "run.json").read_text())
+        assert not run["finished"] and len(run["epochs"]) == 1
+        train(yaml, folder, **settings)
+        assert "Going into epoch 1" not in (folder / "log.txt").read_text().split("Going into epoch 2", 1)[1]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def same_epochs():
+    """Assert that two run folders have recorded the same epochs, but for the seconds."""
+
+    def check(one, other):
+        ours, theirs = (json.loads((folder / "run.json").read_text())["epochs"] for folder in (one, other))
+        for mine, yours in zip(ours, theirs, strict=True):
+            assert {**yours, "seconds": 0} == pytest.approx({**mine, "seconds": 0}, rel=1e-6)
+
+    return check
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,25 +117,12 @@ def test_a_run_of_something_else_is_named(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, tmp_path):
+def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, train_killed, same_epochs, tmp_path):
     """With noise, shifts and 12 classes."""
-    kill = """
-import os, signal
-from summarymixing.tasks.classification import Classification
-def on_fit_batch_end(self, *arguments):
-    if (self.epoch, self.step) == (2, 4):
-        os.kill(os.getpid(), signal.SIGKILL)
-Classification.on_fit_batch_end = on_fit_batch_end
-"""
-    settings = {"number_of_epochs": 2, "avg_checkpoints": 2, "ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(KWS, whole, **settings)
-    done = train(KWS, killed, prelude=kill, check=False, **settings)
-    assert done.returncode == -signal.SIGKILL and len(record(killed)["epochs"]) == 1
-    train(KWS, killed, **settings)
-    for one, other in zip(record(whole)["epochs"], record(killed)["epochs"], strict=True):
-        one.pop("seconds"), other.pop("seconds")
-        assert other == pytest.approx(one, rel=1e-6)
+    train(KWS, whole, number_of_epochs=2, avg_checkpoints=2)
+    train_killed(KWS, killed, step=4, avg_checkpoints=2)
+    same_epochs(whole, killed)
     assert predictions(killed) == predictions(whole)
     assert {row["command"] for row in predictions(whole)} == {*COMMANDS, "unknown", "silence"}
 

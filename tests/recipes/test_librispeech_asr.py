@@ -2,7 +2,6 @@
 
 import functools
 import json
-import signal
 
 import pytest
 import torch
@@ -46,25 +45,11 @@ def test_speechbrain_loads_the_run_folders(run, train, corpus, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, tmp_path):
-    kill = """
-import os, signal
-from summarymixing.tasks.seq2seq import Seq2Seq
-def on_fit_batch_end(self, *arguments):
-    if (self.epoch, self.step) == (2, 5):
-        os.kill(os.getpid(), signal.SIGKILL)
-Seq2Seq.on_fit_batch_end = on_fit_batch_end
-"""
-    settings = {"number_of_epochs": 2, "avg_checkpoints": 2, "ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}
+def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, train_killed, same_epochs, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(TRANSFORMER, whole, **settings)
-    done = train(TRANSFORMER, killed, prelude=kill, check=False, **settings)
-    assert done.returncode == -signal.SIGKILL and len(record(killed)["epochs"]) == 1
-    train(TRANSFORMER, killed, **settings)
-    assert "Going into epoch 1" not in (killed / "log.txt").read_text().split("Going into epoch 2", 1)[1]
-    for one, other in zip(record(whole)["epochs"], record(killed)["epochs"], strict=True):
-        one.pop("seconds"), other.pop("seconds")
-        assert other == pytest.approx(one, rel=1e-6)
+    train(TRANSFORMER, whole, number_of_epochs=2, avg_checkpoints=2)
+    train_killed(TRANSFORMER, killed, step=5, avg_checkpoints=2)
+    same_epochs(whole, killed)
     assert read_transcripts(killed, "test-clean") == read_transcripts(whole, "test-clean")
     assert record(killed)["checkpoints_averaged"] == [2, 1]
 

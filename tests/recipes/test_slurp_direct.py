@@ -1,7 +1,6 @@
 """Speech to semantics on SLURP: started from another run, resumed, and from files to frames."""
 
 import json
-import signal
 
 import pytest
 import torch
@@ -51,29 +50,11 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
 
 
 @pytest.mark.slow
-def test_started_from_a_run_of_speech_recognition_killed_and_resumed(train, slurp, tmp_path):
+def test_started_from_a_run_of_speech_recognition_killed_and_resumed(train, train_killed, tmp_path):
     asr, slu = tmp_path / "ctc", tmp_path / "slu"
     train(CTC, asr, test_beam_size=1)
-    kill = """
-import os, signal
-from summarymixing.tasks.understanding import Understanding
-def on_fit_batch_end(self, *arguments):
-    if (self.epoch, self.step) == (2, 3):
-        os.kill(os.getpid(), signal.SIGKILL)
-Understanding.on_fit_batch_end = on_fit_batch_end
-"""
-    settings = {
-        "data_folder": slurp,
-        "pretrained_encoder": asr,
-        "freeze_encoder": "true",
-        "number_of_epochs": 2,
-        "ckpt_interval_minutes": 0,
-        "ckpt_interval_steps": 1,
-        "max_batch_length": 10,
-    }
-    done = train(SUMMARY, slu, prelude=kill, check=False, **settings)
-    assert done.returncode == -signal.SIGKILL and len(record(slu)["epochs"]) == 1
-    train(SUMMARY, slu, **settings)
+    settings = {"pretrained_encoder": asr, "freeze_encoder": "true", "ckpt_interval_steps": 1, "max_batch_length": 10}
+    train_killed(SUMMARY, slu, step=3, **settings)
     assert len(record(slu)["epochs"]) == 2 and record(slu)["finished"]
     # Frozen, it is still the one of speech recognition, with its statistics.
     before, after = (torch.load(folder / "model.ckpt", weights_only=True) for folder in (asr, slu))

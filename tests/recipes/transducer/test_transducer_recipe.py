@@ -1,7 +1,6 @@
 """The transducer recipe: a run killed and resumed, the published sizes."""
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -19,27 +18,13 @@ def record(folder):
 
 
 @pytest.mark.slow
-def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, tmp_path):
+def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, train_killed, same_epochs, tmp_path):
     yaml = f"{HPARAMS}/conformer_transducer_summarymixing_fast.yaml"
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     settings = {"number_of_epochs": 2, "test_beam_size": 1}
-    kill = """
-import os, signal
-from summarymixing.tasks.transducer import Transducer
-def on_fit_batch_end(self, *arguments):
-    if (self.epoch, self.step) == (2, 6):
-        os.kill(os.getpid(), signal.SIGKILL)
-Transducer.on_fit_batch_end = on_fit_batch_end
-"""
-    often = {**settings, "ckpt_interval_minutes": 0, "ckpt_interval_steps": 1}
     train(yaml, whole, **settings)
-    killed = train(yaml, folder, prelude=kill, check=False, **often)
-    assert killed.returncode == -signal.SIGKILL and not record(folder)["finished"]
-    train(yaml, folder, **often)
-    assert "Going into epoch 1" not in (folder / "log.txt").read_text().split("Going into epoch 2", 1)[1]
-    for one, other in zip(record(whole)["epochs"], record(folder)["epochs"], strict=True):
-        one.pop("seconds"), other.pop("seconds")
-        assert other == pytest.approx(one, rel=1e-6)
+    train_killed(yaml, folder, step=6, ckpt_interval_steps=1, **settings)
+    same_epochs(whole, folder)
     for split in ("test-clean", "test-other"):
         assert read_transcripts(folder, split) == read_transcripts(whole, split)
 
