@@ -1,4 +1,4 @@
-"""Classification: the loss and the scores by hand, labels, noise and shifts, and that it learns."""
+"""Classification: the loss and the scores by hand, labels, and that it learns."""
 
 import csv
 import json
@@ -19,8 +19,6 @@ from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks.classification import Classification, classification_scores
 from summarymixing.tasks.classification_data import (
-    BackgroundNoise,
-    TimeShift,
     classification_splits,
     load_labels,
     read_piece,
@@ -229,74 +227,3 @@ def test_a_piece_of_a_long_recording(tmp_path):
     np.testing.assert_array_equal(piece.numpy(), samples[40000:56000] * np.float32(0.25))
     whole = read_piece(str(tmp_path / "noise.wav"), 4.0, 0.0, 1.0)
     np.testing.assert_array_equal(whole.numpy(), samples)
-
-
-@pytest.fixture
-def noises(tmp_path):
-    """Two recordings of 10 s that count: a sample's value is its place; the second is negative."""
-    for name, sign in (("a", 1), ("b", -1)):
-        places = sign * (np.arange(160000) + 1) / 200000
-        soundfile.write(tmp_path / f"{name}.wav", places.astype(np.float32), 16000, subtype="FLOAT")
-    return tmp_path
-
-
-def test_background_noise_is_a_piece_of_the_training_part(noises):
-    torch.manual_seed(0)
-    lengths = torch.ones(400)
-    lengths[::2] = 0.5
-    added = BackgroundNoise(noises, volume=1.0, probability=0.75)(torch.zeros(400, 1000), lengths)
-    assert (added[::2, 500:] == 0).all()  # padding stays silent
-    noisy = added.abs().sum(1) > 0
-    assert 0.68 < noisy.float().mean() < 0.82
-    assert 0.35 < (added[noisy].sum(1) > 0).float().mean() < 0.65  # both recordings
-    volumes = []
-    for row in added[1::2][noisy[1::2]].abs().double():
-        step = (row[-1] - row[0]) / 999
-        if step > 0:  # a piece that begins again is none of these
-            volumes.append(float(step * 200000))
-            start = row[0] / step
-            assert 0.9 < start and start + 999 < 128002  # of 160000: not the last fifth
-    assert 0 <= min(volumes) < 0.1 and 0.9 < max(volumes) <= 1.001 and 0.4 < np.mean(volumes) < 0.6
-
-
-def test_a_short_noise_begins_again(tmp_path):
-    soundfile.write(tmp_path / "click.wav", np.arange(1, 101) / 200, 16000, subtype="FLOAT")
-    torch.manual_seed(0)
-    added = BackgroundNoise(tmp_path, volume=1.0, probability=1.0)(torch.zeros(1, 800), torch.ones(1))[0]
-    period = added.view(10, 80)  # of the 100 samples training may use the first 80
-    torch.testing.assert_close(period, period[:1].expand(10, 80))
-    assert period[0].max() / period[0].min() == pytest.approx(80)
-
-
-def test_no_noise_is_named(tmp_path):
-    with pytest.raises(InputError, match="holds no .wav file of background noise; set the key augment to null"):
-        BackgroundNoise(tmp_path)(torch.zeros(1, 10), torch.ones(1))
-
-
-def test_shifts_stay_in_the_utterance():
-    wavs = torch.zeros(300, 64)
-    wavs[:, :40] = torch.arange(1.0, 41)
-    lengths = torch.full((300,), 40 / 64)
-    lengths[0], wavs[0] = 1.0, torch.arange(1.0, 65)
-    torch.manual_seed(0)
-    shifted = TimeShift(10 / 16000)(wavs, lengths)
-    shifts = set()
-    for before, after, count in zip(wavs, shifted, (lengths * 64).round().long().tolist(), strict=True):
-        shift = next(s for s in range(-10, 11) if int(after[20]) == 21 - s)
-        expected = np.zeros(64)
-        for time in range(count):
-            if 0 <= time - shift < count:
-                expected[time] = before[time - shift]
-        np.testing.assert_array_equal(after.numpy(), expected)
-        shifts.add(shift)
-    assert shifts == set(range(-10, 11))
-
-
-def test_the_seed_draws_noise_and_shift(noises):
-    wavs, lengths = torch.randn(4, 1600), torch.ones(4)
-    for augment in (BackgroundNoise(noises), TimeShift()):
-        outputs = []
-        for seed in (1, 2, 1):
-            torch.manual_seed(seed)
-            outputs.append(augment(wavs, lengths))
-        assert torch.equal(outputs[0], outputs[2]) and not torch.equal(outputs[0], outputs[1])
