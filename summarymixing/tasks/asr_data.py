@@ -93,14 +93,13 @@ def asr_splits(experiment, record, prepare):
     Arguments
     ---------
     experiment : summarymixing.experiment.Experiment
-        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits``, ``max_bad_fraction``,
-        ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the keys of
-        :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it may take another's tokenizer,
-        ``bos_index`` and ``eos_index`` if its decoder needs them.
+        With ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the
+        keys of :func:`prepared_manifests` and :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it
+        may take another's tokenizer, ``bos_index`` and ``eos_index`` if its decoder needs them.
     record : summarymixing.run_record.RunRecord
         Receives what the data are, and the number of utterances left out.
     prepare : callable
-        ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes the manifests.
+        As for :func:`prepared_manifests`.
 
     Returns
     -------
@@ -112,13 +111,7 @@ def asr_splits(experiment, record, prepare):
         Batches of the training set.
     """
     hparams, folder = experiment.hparams, experiment.run_folder
-    train_split = "+".join(hparams["train_splits"])
-    # The validation set may be tested as well.
-    splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
-    manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
-    run_on_main(prepare, args=[hparams["data_folder"], folder / "manifests", splits, hparams["max_bad_fraction"]])
-    record.set("data", describe(manifests))
-
+    train_split, manifests = prepared_manifests(experiment, record, prepare)
     tokenizer_file, marks = folder / "tokenizer.ckpt", {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
     size, source = hparams["vocab_size"], hparams.get("tokenizer_source")
     if source is None:
@@ -127,7 +120,7 @@ def asr_splits(experiment, record, prepare):
         fetch_tokenizer(source, tokenizer_file, size, **marks)
     tokenizer = load_tokenizer(tokenizer_file, into=hparams["tokenizer"])
     rate, blank = hparams["sample_rate"], hparams["blank_index"]
-    data = {split: asr_dataset(manifests[split], tokenizer, rate, blank) for split in splits}
+    data = {split: asr_dataset(manifest, tokenizer, rate, blank) for split, manifest in manifests.items()}
     train_set, left_out = without_short_utterances(
         data.pop(train_split), hparams["model"].frame_counts, tokenizer, rate, blank
     )
@@ -141,6 +134,36 @@ def asr_splits(experiment, record, prepare):
         hparams["short_first_epochs"],
     )
     return train_set, data, batches
+
+
+def prepared_manifests(experiment, record, prepare):
+    """Let the main process write the manifests of a recipe, and record what the data are.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.Experiment
+        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits`` and ``max_bad_fraction`` in its YAML
+        file.
+    record : summarymixing.run_record.RunRecord
+        Receives the key ``data``.
+    prepare : callable
+        ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes them.
+
+    Returns
+    -------
+    str
+        Name of the training set.
+    dict of str to pathlib.Path
+        The manifest of each split, the training set's among them.
+    """
+    hparams, folder = experiment.hparams, experiment.run_folder / "manifests"
+    train_split = "+".join(hparams["train_splits"])
+    # The validation set may be tested as well.
+    splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
+    run_on_main(prepare, args=[hparams["data_folder"], folder, splits, hparams["max_bad_fraction"]])
+    manifests = {split: folder / f"{split}.csv" for split in splits}
+    record.set("data", describe(manifests))
+    return train_split, manifests
 
 
 def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0, short_first_epochs=0):

@@ -9,9 +9,8 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 
 from summarymixing.corpora.audio import read_audio
-from summarymixing.corpora.manifest import describe
 from summarymixing.errors import InputError
-from summarymixing.tasks.asr_data import dynamic_batches
+from summarymixing.tasks.asr_data import dynamic_batches, prepared_manifests
 
 # A piece of a long recording is read again and again: its recording stays in memory.
 _long_recording = functools.lru_cache(maxsize=16)(read_audio)
@@ -137,13 +136,10 @@ def classification_splits(experiment, record, prepare):
     Arguments
     ---------
     experiment : summarymixing.experiment.Experiment
-        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits``, ``max_bad_fraction``,
-        ``sample_rate``, ``model`` and the keys of :func:`~summarymixing.tasks.asr_data.dynamic_batches` in its YAML
-        file.
-    record : summarymixing.run_record.RunRecord
-        Receives what the data are.
-    prepare : callable
-        ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes the manifests.
+        With ``sample_rate``, ``model`` and the keys of :func:`~summarymixing.tasks.asr_data.prepared_manifests` and
+        :func:`~summarymixing.tasks.asr_data.dynamic_batches` in its YAML file.
+    record, prepare
+        As for :func:`~summarymixing.tasks.asr_data.prepared_manifests`.
 
     Returns
     -------
@@ -154,18 +150,12 @@ def classification_splits(experiment, record, prepare):
     ShortFirst
         Batches of the training set.
     """
-    hparams, folder = experiment.hparams, experiment.run_folder
-    train_split = "+".join(hparams["train_splits"])
-    # The validation set may be tested as well.
-    splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
-    manifests = {split: folder / "manifests" / f"{split}.csv" for split in splits}
-    run_on_main(prepare, args=[hparams["data_folder"], folder / "manifests", splits, hparams["max_bad_fraction"]])
-    record.set("data", describe(manifests))
-
+    hparams = experiment.hparams
+    train_split, manifests = prepared_manifests(experiment, record, prepare)
     targets, rate = hparams["model"].targets, hparams["sample_rate"]
-    data = {split: classification_dataset(manifests[split], targets, rate) for split in splits}
+    data = {split: classification_dataset(manifest, targets, rate) for split, manifest in manifests.items()}
     train_set = data[train_split]
-    run_on_main(make_labels, args=[train_set, targets, folder])
+    run_on_main(make_labels, args=[train_set, targets, experiment.run_folder])
     batches = dynamic_batches(
         train_set, hparams["max_batch_length"], hparams["num_buckets"], hparams["max_batch_ex"], hparams["seed"]
     )
