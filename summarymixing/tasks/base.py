@@ -15,7 +15,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 
 from summarymixing.errors import InputError
 from summarymixing.run_record import count_parameters
-from summarymixing.tasks.processes import Share, mean_over_processes, process_count, process_rank
+from summarymixing.tasks.processes import Share, gather, mean_over_processes, process_count, process_rank
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Task(sb.Brain):
         self.train_stats = {}
         self.averaged = None
         self.evaluated = 0  # batches of this process in the evaluation at hand
+        self.scored = []  # what was told of its utterances, a dict each; at the end, of those of all processes
         self.test_loss = None
         self.loggers = [self.hparams.train_logger]
         if self.hparams.tensorboard:
@@ -168,7 +169,7 @@ class Task(sb.Brain):
     def on_stage_start(self, stage, epoch=None):
         """Reshuffle, and start the clock."""
         self.stage_started = time.perf_counter()
-        self.evaluated = 0
+        self.evaluated, self.scored = 0, []
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
             # Without this the sampler repeats the order of its first epoch.
@@ -210,7 +211,8 @@ class Task(sb.Brain):
         return super().evaluate_batch(batch, stage)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Record the epoch, and keep its checkpoint."""
+        """Put together what the processes have told, record the epoch, and keep its checkpoint."""
+        self.scored = [row for share in gather(self.scored) for row in share]
         stage_loss = mean_over_processes(stage_loss, 1 if stage == sb.Stage.TRAIN else self.evaluated)
         seconds = time.perf_counter() - self.stage_started
         if stage == sb.Stage.TRAIN:
@@ -228,6 +230,27 @@ class Task(sb.Brain):
             self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=lambda c: not _ends_an_epoch(c))
         else:
             self.test_loss = stage_loss
+
+    def read_test_set(self, dataset, loader):
+        """Evaluate on a test set whose utterances :attr:`scored` then holds, with their ``duration``.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            The test set.
+        loader : dict
+            DataLoader arguments.
+
+        Returns
+        -------
+        dict
+            ``loss``, ``rtf`` (seconds that one process takes for a second of audio) and ``audio_seconds``.
+        """
+        started = time.perf_counter()
+        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
+        seconds = (time.perf_counter() - started) * process_count()
+        audio = sum(row["duration"] for row in self.scored)
+        return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
 
     def valid_metrics(self):
         """Metrics of the validation set just read, by name."""

@@ -1,7 +1,6 @@
 """Classification of utterances: one or several labels of each."""
 
 import logging
-import time
 from collections import Counter
 
 import speechbrain as sb
@@ -12,7 +11,6 @@ from torch.nn.functional import cross_entropy
 from summarymixing.corpora.manifest import write_manifest
 from summarymixing.tasks.base import Task
 from summarymixing.tasks.classification_data import load_labels
-from summarymixing.tasks.processes import gather, process_count
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +68,6 @@ class Classification(Task):
                 row[target], row[f"{target}_predicted"] = label, names[best]
         self.scored += rows
 
-    def on_stage_start(self, stage, epoch=None):
-        """Forget what was classified before."""
-        super().on_stage_start(stage, epoch)
-        self.scored = []
-
-    def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Put together what the processes have classified."""
-        self.scored = [row for share in gather(self.scored) for row in share]
-        super().on_stage_end(stage, stage_loss, epoch)
-
     def valid_metrics(self):
         """Accuracy of each target in percent."""
         return {f"{target}_accuracy": self.score(target)["accuracy"] for target in self.labels}
@@ -109,12 +97,8 @@ class Classification(Task):
             What :func:`classification_scores` gives for each target, as ``<target>_accuracy`` and so on; ``loss``,
             ``utterances``, ``rtf`` (seconds that one process takes for a second of audio), ``audio_seconds``.
         """
-        started = time.perf_counter()
-        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
-        seconds = (time.perf_counter() - started) * process_count()
-        audio = sum(row["duration"] for row in self.scored)
-        result = {"utterances": len(self.scored), "loss": self.test_loss, "rtf": seconds / audio}
-        result["audio_seconds"] = audio
+        read = self.read_test_set(dataset, loader)
+        result = {"utterances": len(self.scored), **read}
         for target, labels in self.labels.items():
             scores = self.score(target)
             result.update({f"{target}_{key}": value for key, value in scores.items()})

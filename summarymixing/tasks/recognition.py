@@ -1,12 +1,9 @@
 """What the objectives of speech recognition share: augmented input, targets, transcripts, scores."""
 
-import time
-
 import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process
 
 from summarymixing.tasks.base import Task
-from summarymixing.tasks.processes import gather, process_count
 from summarymixing.tasks.scoring import score, write_scored
 
 
@@ -54,16 +51,6 @@ class Recognition(Task):
         """Transcripts of lists of tokens."""
         return [self.hparams.tokenizer.decode_ids(tokens) for tokens in decoded]
 
-    def on_stage_start(self, stage, epoch=None):
-        """Forget what was decoded before."""
-        super().on_stage_start(stage, epoch)
-        self.scored = []
-
-    def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Put together what the processes have decoded."""
-        self.scored = [row for share in gather(self.scored) for row in share]
-        super().on_stage_end(stage, stage_loss, epoch)
-
     def valid_metrics(self):
         """Word and character error rates in percent, if anything was decoded."""
         if not self.scored:
@@ -93,11 +80,8 @@ class Recognition(Task):
             ``wer`` and ``cer`` in percent, ``loss``, ``rtf`` (seconds that one process decodes for a second of audio).
         """
         self.test_search = search
-        started = time.perf_counter()
-        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
-        seconds = (time.perf_counter() - started) * process_count()
-        audio = sum(row["duration"] for row in self.scored)
-        result = {**score(self.scored), "loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
+        read = self.read_test_set(dataset, loader)
+        result = {**score(self.scored), **read}
         if if_main_process():
             write_scored(self.run_folder, name, self.scored)
             experiment = self.record.data["experiment"]
