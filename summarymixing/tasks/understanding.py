@@ -1,6 +1,7 @@
 """Speech to semantics in one model: an encoder-decoder whose text is a frame."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
@@ -20,6 +21,18 @@ class Understanding(Seq2Seq):
     as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
     :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
     """
+
+    #: The scenario, the action and the intent that are most frequent in training.
+    majority = {}
+
+    def train(self, train_set, valid_set, batch_sampler, valid_loader):
+        """As any task, and find out what is most frequent."""
+        frames = [Frame.from_text(train_set.data[key]["wrd"]) for key in train_set.data_ids]
+        self.majority = {
+            part: Counter(getattr(frame, part) for frame in frames).most_common(1)[0][0]
+            for part in ("scenario", "action", "intent")
+        }
+        super().train(train_set, valid_set, batch_sampler, valid_loader)
 
     def valid_metrics(self):
         """Those of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`, and of frames if it was searched."""
@@ -44,10 +57,15 @@ class Understanding(Seq2Seq):
         -------
         dict
             The metrics of :meth:`~summarymixing.tasks.recognition.Recognition.test` and of
-            :func:`~summarymixing.slu.slu_scores`.
+            :func:`~summarymixing.slu.slu_scores`; ``scenario_majority_accuracy`` and so on, in percent, of always
+            telling what is most frequent in training.
         """
         result = super().test(name, dataset, loader, search)
         scores = frame_scores(self.scored)
+        wanted = [Frame.from_text(row["reference"]) for row in self.scored]
+        for part, label in self.majority.items():
+            right = sum(getattr(frame, part) == label for frame in wanted)
+            scores[f"{part}_majority_accuracy"] = 100 * right / len(wanted)
         if if_main_process():
             files = {row["ID"]: Path(dataset.data[row["ID"]]["wav"]).name for row in self.scored}
             write_predictions(self.run_folder / f"predictions_{name}.jsonl", self.scored, files)

@@ -1,5 +1,6 @@
 """Speech to semantics on SLURP: started from another run, resumed, and from files to frames."""
 
+import csv
 import json
 
 import pytest
@@ -32,8 +33,13 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
     run = record(tmp_path)
     assert run["finished"] and run["data"]["synthetic"] and run["task"] == "Understanding"
     assert set(run["data"]["hours"]) == {"train+train_synthetic", "devel", "test"}
+    with open(tmp_path / "manifests/train+train_synthetic.csv", newline="") as file:
+        intents = [row["intent"] for row in csv.DictReader(file)]
+    with open(tmp_path / "manifests/test.csv", newline="") as file:
+        right = [row["intent"] == max(intents, key=intents.count) for row in csv.DictReader(file)]
     files = {}
     for name in ("test", "test_greedy"):
+        assert run["metrics"][name]["intent_majority_accuracy"] == pytest.approx(100 * sum(right) / len(right))
         rows = read_transcripts(tmp_path, name)
         frames = {key: [Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
         scores = slu_scores(frames["reference"], frames["hypothesis"])
