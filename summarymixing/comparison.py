@@ -1,25 +1,19 @@
-"""Finished runs side by side: error rates with bootstrap intervals, what they cost, and what else differs."""
+"""Finished runs side by side: their quality with bootstrap intervals, what they cost, and what else differs."""
 
 from __future__ import annotations
 
-import csv
-import math
 import re
 import shlex
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jiwer
-import numpy as np
-
 from summarymixing import run_record
 from summarymixing.errors import InputError
+from summarymixing.measures import CONFIDENCE, RESAMPLES, SEED, Measure, interval, read_test, resampled
 from summarymixing.run_record import RunRecord, without_home
-from summarymixing.tasks.scoring import read_transcripts
 from summarymixing.yaml_files import comparable
 
-RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
 # What two experiments that differ in the mixer alone differ in.
 _MIXER_KEYS = {"mixer", "experiment", "output_folder"}
 _COPIED = ("seed", "command", "commit", "dirty", "machine", "versions", "peak_memory_bytes", "peak_memory_kind")
@@ -45,15 +39,15 @@ class Run:
         Top-level keys of its ``hyperparams.yaml``, as `summarymixing.yaml_files.comparable` gives them.
     references : dict
         For each test set the reference of each utterance, by ID, in the order of the IDs.
-    errors : dict
-        For each test set the word errors of each utterance, (N,) int64, in the same order.
+    measures : dict
+        For each test set its measures by name, with a number for each utterance in the same order.
     """
 
     folder: Path
     record: dict
     settings: dict
     references: dict[str, dict[str, str]] = field(default_factory=dict)
-    errors: dict[str, np.ndarray] = field(default_factory=dict)
+    measures: dict[str, dict[str, Measure]] = field(default_factory=dict)
 
     @property
     def experiment(self) -> str:
@@ -64,80 +58,6 @@ class Run:
     def synthetic(self) -> bool:
         """Whether its speech was generated."""
         return self.record["data"]["synthetic"]
-
-
-def word_errors(references: list[str], hypotheses: list[str]) -> np.ndarray:
-    """Count the word errors of each utterance by jiwer.
-
-    Parameters
-    ----------
-    references, hypotheses : list of str
-        N transcripts.
-
-    Returns
-    -------
-    numpy.ndarray
-        (N,) int64: substitutions, deletions and insertions.
-
-    Examples
-    --------
-    >>> word_errors(["A B", "C"], ["A X Y", "C"])
-    array([2, 0])
-    """
-    aligned = jiwer.process_words(references, hypotheses).alignments
-
-    def length(part):
-        return max(part.ref_end_idx - part.ref_start_idx, part.hyp_end_idx - part.hyp_start_idx)
-
-    return np.array([sum(length(part) for part in parts if part.type != "equal") for parts in aligned], dtype=np.int64)
-
-
-def resampled_wer(errors, words, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """Resample the utterances of a test set, the same ones for all runs, and compute their error rates.
-
-    Parameters
-    ----------
-    errors : array_like of int
-        (R, N), word errors of R runs in N utterances.
-    words : array_like of int
-        (N,), words of the references.
-    resamples : int
-        S, how often N utterances are drawn with replacement.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        (S, R) float64, word error rates in percent of the resampled test sets.
-
-    Examples
-    --------
-    >>> resampled_wer([[1, 1]], [4, 4], resamples=3)
-    array([[25.],
-           [25.],
-           [25.]])
-    """
-    errors, words = np.asarray(errors), np.asarray(words)
-    generator = np.random.default_rng(seed)
-    rates = np.empty((resamples, len(errors)))
-    step = max(1, 2**20 // words.size)  # draws at a time, so that a large test set fits into memory
-    for start in range(0, resamples, step):
-        chosen = generator.integers(words.size, size=(min(step, resamples - start), words.size))
-        rates[start : start + step] = (100 * errors[:, chosen].sum(axis=2) / words[chosen].sum(axis=1)).T
-    return rates
-
-
-def interval(samples: np.ndarray) -> list[float]:
-    """Return the bounds of the middle `CONFIDENCE` of samples.
-
-    Examples
-    --------
-    >>> [round(bound, 6) for bound in interval(np.arange(1001))]
-    [25.0, 975.0]
-    """
-    outside = 50 * (1 - CONFIDENCE)
-    return [float(bound) for bound in np.percentile(samples, [outside, 100 - outside])]
 
 
 def read_run(folder: str | Path) -> Run:
@@ -151,7 +71,7 @@ def read_run(folder: str | Path) -> Run:
     Raises
     ------
     InputError
-        For a folder that is missing, holds no finished run, or lacks results, transcripts or settings.
+        For a folder that is missing, holds no finished run, or lacks results or settings.
     """
     folder = Path(folder)
     if not (folder / run_record.FILE_NAME).is_file():
@@ -169,15 +89,10 @@ def read_run(folder: str | Path) -> Run:
         raise _do_again(run, f"cannot read hyperparams.yaml: {error}") from error
     run.settings = comparable(text, str(folder / "hyperparams.yaml"))
     for split, metrics in run.record["metrics"].items():
-        for name in ("wer", "cer"):
-            if not isinstance(metrics.get(name), int | float):
-                raise _do_again(run, f"run.json has no {name} of {split}")
-        rows = _transcripts(run, split)
-        run.references[split] = {row["ID"]: row["reference"] for row in rows}
-        run.errors[split] = word_errors([row["reference"] for row in rows], [row["hypothesis"] for row in rows])
-        wer = 100 * run.errors[split].sum() / sum(len(row["reference"].split()) for row in rows)
-        if not math.isclose(wer, metrics["wer"], rel_tol=1e-6, abs_tol=1e-6):
-            raise _do_again(run, f"{split}: WER {wer:.2f} % by its transcripts, {metrics['wer']:.2f} % by run.json")
+        try:
+            run.references[split], run.measures[split] = read_test(folder, split, metrics)
+        except ValueError as error:
+            raise _do_again(run, str(error)) from error
     return run
 
 
@@ -194,9 +109,10 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     Returns
     -------
     dict
-        JSON: ``runs`` (one dict a run, its ``splits`` with ``wer``, ``cer``, ``wer_interval`` and the ``difference``
-        to the first run in points with its ``difference_interval``), ``synthetic``, ``notes``, ``bootstrap``, and
-        the ``command``, ``commit``, ``dirty``, ``machine`` and ``versions`` that made it.
+        JSON: ``runs`` (one dict a run, its ``splits`` with ``utterances`` and ``measures``: of each its ``value`` and
+        ``interval`` in percent, and the ``difference`` to the first run in points with its ``difference_interval``),
+        ``synthetic``, ``notes``, ``bootstrap``, and the ``command``, ``commit``, ``dirty``, ``machine`` and
+        ``versions`` that made it.
 
     Raises
     ------
@@ -218,19 +134,23 @@ def compare(runs: list[Run], command: list[str]) -> dict:
             }
         )
     for split, references in runs[0].references.items():
-        words = [len(reference.split()) for reference in references.values()]
-        rates = resampled_wer([run.errors[split] for run in runs], words)
-        for column, (run, result) in enumerate(zip(runs, results, strict=True)):
-            metrics = run.record["metrics"][split]
-            result["splits"][split] = {
-                "wer": metrics["wer"],
-                "cer": metrics["cer"],
-                "utterances": len(words),
-                "words": sum(words),
-                "wer_interval": interval(rates[:, column]),
-                "difference": metrics["wer"] - runs[0].record["metrics"][split]["wer"],
-                "difference_interval": interval(rates[:, column] - rates[:, 0]),
-            }
+        for result in results:
+            result["splits"][split] = {"utterances": len(references), "measures": {}}
+        for name in runs[0].measures[split]:
+            measures = [run.measures[split][name] for run in runs]
+            values = resampled(measures)
+            for column, (measure, result) in enumerate(zip(measures, results, strict=True)):
+                result["splits"][split]["measures"][name] = {
+                    "title": measure.title,
+                    "total": float(measure.wholes.sum()),
+                    "unit": measure.unit,
+                    "compared": measure.compared,
+                    "baseline": measure.baseline,
+                    "value": measure.value,
+                    "interval": interval(values[:, column]),
+                    "difference": measure.value - measures[0].value,
+                    "difference_interval": interval(values[:, column] - values[:, 0]),
+                }
     commit, dirty = run_record.git_state()
     return {
         "synthetic": any(run.synthetic for run in runs),
@@ -257,18 +177,6 @@ def _do_again(run: Run, problem: str) -> InputError:
     # A run is resumed by its own command, which also tests it once more when it has nothing left to train.
     again = shlex.join(["python", *run.record["command"][-1]]) if run.record["command"] else "python train.py"
     return InputError(f"{run.folder}: {problem}; start it again: {again}")
-
-
-def _transcripts(run: Run, split: str) -> list[dict]:
-    name = f"transcripts_{split}.csv"
-    try:
-        rows = read_transcripts(run.folder, split)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _do_again(run, f"cannot read {name}: {error}") from error
-    whole = [r for r in rows if r.get("ID") and (r.get("reference") or "").split() and r.get("hypothesis") is not None]
-    if not rows or len({row["ID"] for row in whole}) < len(rows):
-        raise _do_again(run, f"{name} has no rows, an ID twice or a row without ID, reference or hypothesis")
-    return sorted(rows, key=lambda row: row["ID"])
 
 
 def _refuse_other_tests(runs: list[Run]) -> None:

@@ -108,9 +108,14 @@ def forward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
 
 
 def forward_backward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
-    """One pass as in training, with the mean of the output for a loss; leaves no gradients behind."""
+    """One pass as in training, with the mean of the output for a loss; leaves no gradients behind.
+
+    A classifier's output is a dictionary, a target each.
+    """
     model.train()
-    model(wavs).mean().backward()
+    output = model(wavs)
+    scores = output.values() if isinstance(output, dict) else [output]
+    sum(score.mean() for score in scores).backward()
     model.zero_grad(set_to_none=True)
 
 

@@ -1,8 +1,8 @@
 """Error rates of one checkpoint over chunk sizes and left contexts."""
 
-import csv
 import time
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.errors import InputError
 from summarymixing.tasks.scoring import score
 
@@ -21,8 +21,7 @@ def read_utterances(manifest):
         If there is no such file, or it holds no utterance.
     """
     try:
-        with open(manifest, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_manifest(manifest)
     except FileNotFoundError:
         raise InputError(f"{manifest}: no such manifest; give one with --manifest") from None
     if not rows or not {"duration", "wav", "wrd"} <= set(rows[0]):

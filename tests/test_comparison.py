@@ -3,13 +3,13 @@
 import json
 import random
 
-import jiwer
-import numpy as np
 import pytest
 
-from summarymixing.comparison import compare, interval, read_run, resampled_wer, word_errors
+from summarymixing.comparison import compare, read_run
+from summarymixing.corpora.manifest import write_manifest
 from summarymixing.errors import InputError
 from summarymixing.tasks.scoring import score, write_scored
+from summarymixing.tasks.understanding import frame_scores
 
 YAML = """
 experiment: {name}
@@ -85,6 +85,26 @@ def make_run(
     return folder
 
 
+def make_classified(folder, kind, wrong, count=20):
+    """Write the run folder of a classifier of words, or of speech to semantics, with `wrong` errors."""
+    make_run(folder, name=folder.name, splits=("other",))
+    right = [number >= wrong for number in range(count)]
+    names = [f"u{number:03}" for number in range(count)]
+    if kind == "keywords":
+        told = ["go" if good else "stop" for good in right]
+        rows = [{"ID": n, "command": "go", "command_predicted": t} for n, t in zip(names, told, strict=True)]
+        write_manifest(folder / "predictions_test.csv", rows, list(rows[0]))
+        metrics = {"command_accuracy": 100 * sum(right) / count, "command_majority_accuracy": 12.5}
+    else:
+        told = ["alarm|set|time:five" if good else "alarm|query" for good in right]
+        pairs = [{"reference": "alarm|set|time:five", "hypothesis": text} for text in told]
+        rows = [{"ID": n, "duration": 2.0, **pair} for n, pair in zip(names, pairs, strict=True)]
+        write_scored(folder, "test", rows)
+        metrics = {**score(pairs), **frame_scores(pairs), "intent_majority_accuracy": 12.5}
+    edit(folder, metrics={"test": metrics})
+    return folder
+
+
 def edit(folder, **changes):
     path = folder / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -94,103 +114,22 @@ def compared(*folders):
     return compare([read_run(folder) for folder in folders], ["compare"])
 
 
-# Errors of utterances
-
-
-def test_error_counts_add_up_to_jiwers_corpus_error_rate():
-    generator = random.Random(1)
-    references = [" ".join(generator.choices(WORDS, k=generator.randint(1, 9))) for _ in range(200)]
-    hypotheses = [" ".join(generator.choices(WORDS, k=generator.randint(0, 9))) for _ in range(200)]
-    errors = word_errors(references, hypotheses)
-    words = sum(len(reference.split()) for reference in references)
-    assert errors.sum() / words == pytest.approx(jiwer.wer(references, hypotheses), abs=1e-12)
-    for reference, hypothesis, count in zip(references, hypotheses, errors, strict=True):
-        assert count == round(jiwer.wer(reference, hypothesis) * len(reference.split()))
-
-
-def test_error_counts_by_hand():
-    references = ["A B C", "A B C", "A B C", "A B C", "A"]
-    assert word_errors(references, ["A B C", "A X C", "A C", "", "A B C"]).tolist() == [0, 1, 1, 3, 2]
-
-
-# Bootstrap
-
-
-def test_resampling_two_utterances_by_hand():
-    # Utterances of 1 and 3 words with 1 and 0 errors: drawn (0, 0), (0, 1) or (1, 0), (1, 1) with odds 1 : 2 : 1.
-    rates = resampled_wer([[1, 0]], [1, 3], resamples=20_000)[:, 0]
-    found, counts = np.unique(rates, return_counts=True)
-    assert found.tolist() == [0, 25, 100]
-    np.testing.assert_allclose(counts / rates.size, [0.25, 0.5, 0.25], atol=0.02)
-
-
-def slow_bootstrap(errors, other, words, resamples, draw):
-    """Differences of word error rates, in plain Python."""
-    differences = []
-    for _ in range(resamples):
-        chosen = [draw() for _ in words]
-        total = sum(words[index] for index in chosen)
-        rate = 100 * sum(errors[index] for index in chosen) / total
-        differences.append(100 * sum(other[index] for index in chosen) / total - rate)
-    return sorted(differences)
-
-
-@pytest.fixture
-def counts():
-    generator = random.Random(7)
-    words = [generator.randint(1, 30) for _ in range(40)]
-    return [[generator.randint(0, count) for count in words] for _ in range(2)], words
-
-
-def test_same_draws_as_a_slow_bootstrap(counts):
-    (errors, other), words = counts
-    resamples, generator = 300, np.random.default_rng(5)
-    drawn = iter(generator.integers(len(words), size=resamples * len(words)).tolist())
-    expected = slow_bootstrap(errors, other, words, resamples, lambda: next(drawn))
-    rates = resampled_wer([errors, other], words, resamples, seed=5)
-    np.testing.assert_allclose(sorted(rates[:, 1] - rates[:, 0]), expected, atol=1e-10)
-
-
-def test_same_interval_as_a_slow_bootstrap_with_other_draws(counts):
-    (errors, other), words = counts
-    resamples, generator = 4000, random.Random(3)
-    expected = slow_bootstrap(errors, other, words, resamples, lambda: generator.randrange(len(words)))
-    low, high = expected[resamples // 40], expected[-resamples // 40]
-    rates = resampled_wer([errors, other], words)
-    found = interval(rates[:, 1] - rates[:, 0])
-    np.testing.assert_allclose(found, [low, high], atol=0.06 * (high - low))
-
-
-def test_a_large_test_set_is_resampled_in_parts_without_a_seam():
-    words = np.arange(1, 1_200_001)  # more than one part holds: one resample a part
-    errors = words // 2
-    rates = resampled_wer([errors], words, resamples=3, seed=2)
-    generator = np.random.default_rng(2)
-    for rate in rates[:, 0]:
-        chosen = generator.integers(words.size, size=words.size)
-        assert rate == 100 * errors[chosen].sum() / words[chosen].sum()
-
-
-def test_the_seed_fixes_the_interval(counts):
-    errors, words = counts
-    assert (resampled_wer(errors, words) == resampled_wer(errors, words)).all()
-    assert (resampled_wer(errors, words) != resampled_wer(errors, words, seed=9)).any()
-
-
-# Comparing run folders
+def result(run, split="easy", measure="wer"):
+    return run["splits"][split]["measures"][measure]
 
 
 def test_identical_runs_differ_by_exactly_nothing(tmp_path):
     runs = compared(make_run(tmp_path / "a"), make_run(tmp_path / "b", "two"))["runs"]
     for split in ("easy", "hard"):
-        assert runs[1]["splits"][split]["difference"] == 0
-        assert runs[1]["splits"][split]["difference_interval"] == [0, 0]
+        for measure in ("wer", "cer"):
+            assert result(runs[1], split, measure)["difference"] == 0
+            assert result(runs[1], split, measure)["difference_interval"] == [0, 0]
 
 
 def test_a_known_difference_is_found_and_a_chance_one_is_not(tmp_path):
     first = make_run(tmp_path / "a", wrong=2, count=100)
     chance, worse = make_run(tmp_path / "b", wrong=3, count=100), make_run(tmp_path / "c", wrong=40, count=100)
-    _, chance, worse = (run["splits"]["easy"] for run in compared(first, chance, worse)["runs"])
+    _, chance, worse = (result(run) for run in compared(first, chance, worse)["runs"])
     assert chance["difference"] == pytest.approx(0.2)  # one of 500 words
     assert chance["difference_interval"][0] == 0  # many resamples miss the one utterance
     assert worse["difference"] == pytest.approx(7.6)
@@ -205,8 +144,10 @@ def test_what_is_compared(tmp_path):
     assert first["seconds_per_epoch"] == 20
     assert first["real_time_factor"] == pytest.approx(0.02)
     assert first["parameters"] == 2_500_000
-    assert first["splits"]["easy"]["wer"] == pytest.approx(3.0)
-    low, high = first["splits"]["easy"]["wer_interval"]
+    assert first["splits"]["easy"]["utterances"] == 20
+    assert result(first)["value"] == pytest.approx(3.0)
+    assert (result(first)["total"], result(first)["unit"]) == (100, "words")
+    low, high = result(first)["interval"]
     assert low < 3.0 < high
     assert second["folder"].endswith("/b")
     assert comparison["command"] == ["compare"]
@@ -272,6 +213,19 @@ def test_circumstances_that_spoil_a_comparison_are_named(tmp_path, changes, word
     assert word in note
 
 
+@pytest.mark.parametrize("kind", ["keywords", "frames"])
+def test_classes_and_frames_are_compared_too(tmp_path, kind):
+    folders = [make_classified(tmp_path / f"{kind}{wrong}", kind, wrong) for wrong in (2, 10)]
+    first, second = compared(*folders)["runs"]
+    accuracy = "command_accuracy" if kind == "keywords" else "intent_accuracy"
+    assert result(first, "test", accuracy)["value"] == 90 and result(second, "test", accuracy)["value"] == 50
+    assert result(second, "test", accuracy)["difference"] == -40
+    low, high = result(second, "test", accuracy)["difference_interval"]
+    assert -65 < low < -40 < high < -15
+    assert result(first, "test", accuracy)["baseline"] == 12.5
+    assert set(first["splits"]["test"]["measures"]) == {accuracy} | ({"slu_f1"} if kind == "frames" else set())
+
+
 # What is refused
 
 
@@ -299,10 +253,10 @@ def test_a_run_that_must_be_started_again(tmp_path):
     assert refusal(folder) == f"{folder}: it has no metrics of a test set; {again}"
     edit(folder, metrics={"easy": {"wer": None, "cer": 1.0}})
     assert refusal(folder) == f"{folder}: run.json has no wer of easy; {again}"
-    edit(folder, metrics={"easy": {"wer": 1.0}})
+    edit(folder, metrics={"easy": {"wer": 3.0}})
     assert refusal(folder) == f"{folder}: run.json has no cer of easy; {again}"
     edit(folder, metrics={"easy": {"wer": 1.0, "cer": 1.0}})
-    assert refusal(folder) == f"{folder}: easy: WER 3.00 % by its transcripts, 1.00 % by run.json; {again}"
+    assert refusal(folder) == f"{folder}: easy: WER 3.00 % by its utterances, 1.00 % by run.json; {again}"
     (folder / "run.json").write_text(json.dumps({key: value for key, value in whole.items() if key != "data"}))
     assert refusal(folder) == f"{folder}: run.json does not tell its data; {again}"
     edit(folder, **whole)
@@ -324,7 +278,7 @@ def test_a_run_that_must_be_started_again(tmp_path):
 def test_transcripts_that_cannot_be_used(tmp_path, text):
     folder = make_run(tmp_path / "a")
     (folder / "transcripts_easy.csv").write_text(text)
-    assert "transcripts_easy.csv has no rows, an ID twice or a row without" in refusal(folder)
+    assert "transcripts_easy.csv has no rows, an ID twice or a row without one of ID, reference, hyp" in refusal(folder)
 
 
 def test_transcripts_that_cannot_be_read(tmp_path):

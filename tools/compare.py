@@ -1,4 +1,4 @@
-"""Compare finished runs: error rates with bootstrap intervals, cost, and speed at several input lengths."""
+"""Compare finished runs: error rates or accuracies with bootstrap intervals, cost, and speed against input length."""
 
 import argparse
 import json
@@ -45,21 +45,28 @@ def number(value, digits, scale=1):
     return "-" if value is None else f"{value / scale:.{digits}f}"
 
 
+def measured_splits(comparison, place=0):
+    """List the test sets of a run, each once for every measure, with the measures."""
+    splits = comparison["runs"][place]["splits"]
+    return [(split, measure) for split, result in splits.items() for measure in result["measures"].values()]
+
+
 def quality_rows(comparison):
     """Lay out a comparison as rows of text, one a run, the header first."""
     percent = f"{100 * comparison['bootstrap']['confidence']:g} %"
-    splits = list(comparison["runs"][0]["splits"])
     header = ["experiment", "parameters (M)"]
-    for split in splits:
-        header += [f"{split} WER (%)", f"{split} CER (%)", f"{split} WER - first [{percent}]"]
+    for split, measure in measured_splits(comparison):
+        header.append(f"{split} {measure['title']} (%)")
+        if measure["compared"]:
+            header.append(f"{split} {measure['title']} - first [{percent}]")
     rows = [[*header, "s/epoch", "peak memory (GB)", "real-time factor"]]
     for place, run in enumerate(comparison["runs"]):
         row = [run["label"], number(run["parameters"], 2, 1e6)]
-        for split in splits:
-            result = run["splits"][split]
-            low, high = result["difference_interval"]
-            row += [number(result["wer"], 2), number(result["cer"], 2)]
-            row.append(f"{result['difference']:+.2f} [{low:+.2f}, {high:+.2f}]" if place else "first")
+        for _, measure in measured_splits(comparison, place):
+            row.append(number(measure["value"], 2))
+            if measure["compared"]:
+                low, high = measure["difference_interval"]
+                row.append(f"{measure['difference']:+.2f} [{low:+.2f}, {high:+.2f}]" if place else "first")
         row += [number(run["seconds_per_epoch"], 1), number(run["peak_memory_bytes"], 2, 1e9)]
         rows.append([*row, number(run["real_time_factor"], 4)])
     return rows
@@ -86,10 +93,21 @@ def describe(measured):
     totals = sorted({cell["rows"] * cell["seconds"] for cell in measured["cells"]})
     audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
     return (
-        f"Encoder and CTC layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads "
+        f"Encoder and output layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads "
         f"{measured['threads']}; medians of {measured['rounds']} rounds in which the runs take turns. Peak memory: "
         f"growth of the {measured['memory_kind']} in one forward+backward in a fresh process, from the loaded model on."
     )
+
+
+def size_of(split, result):
+    """Say how large a test set is, and what could be reached without listening."""
+    words = [f"{split}: {result['utterances']} utterances"]
+    for measure in result["measures"].values():
+        if measure["unit"]:
+            words.append(f"{measure['total']:g} {measure['unit']}")
+        if measure["baseline"] is not None:
+            words.append(f"{measure['title']} {measure['baseline']:.2f} % by always telling training's most frequent")
+    return ", ".join(words)
 
 
 def title(comparison):
@@ -117,16 +135,13 @@ def report(comparison, measured, table):
     """
     bootstrap = comparison["bootstrap"]
     kinds = sorted({run["peak_memory_kind"] for run in comparison["runs"] if run["peak_memory_kind"]})
-    sizes = ", ".join(
-        f"{split}: {result['utterances']} utterances, {result['words']} words"
-        for split, result in comparison["runs"][0]["splits"].items()
-    )
+    sizes = "; ".join(size_of(split, result) for split, result in comparison["runs"][0]["splits"].items())
     parts = [f"# {title(comparison)}", table(quality_rows(comparison))]
     parts += comparison["notes"]
     parts.append(
         f"{sizes}. Intervals: paired bootstrap over utterances, {bootstrap['resamples']} resamples, seed "
         f"{bootstrap['seed']}. s/epoch: median of the epochs, training only. Peak memory: {' or '.join(kinds) or '-'}. "
-        "Real-time factor: seconds of batched greedy decoding for a second of audio."
+        "Real-time factor: seconds of testing for a second of audio, all test sets together."
     )
     if measured:
         labels = [run["label"] for run in comparison["runs"]]
@@ -155,7 +170,7 @@ def _origin(record):
 
 
 def draw(comparison, measured):
-    """Plot error rates with their intervals, and beside them time and memory against input length.
+    """Plot what was measured with its intervals, and beside them time and memory against input length.
 
     Parameters
     ----------
@@ -170,7 +185,7 @@ def draw(comparison, measured):
     """
     figure = Figure(figsize=(15 if measured else 7, 5.5), layout="constrained", dpi=120)
     axes = figure.subplots(1, 3 if measured else 1, squeeze=False)[0]
-    draw_error_rates(axes[0], comparison)
+    draw_quality(axes[0], comparison)
     if measured:
         draw_lengths(axes[1], axes[2], measured)
     figure.suptitle(title(comparison), fontsize=14)
@@ -179,32 +194,33 @@ def draw(comparison, measured):
     return figure
 
 
-def draw_error_rates(axes, comparison):
-    """Plot the word error rate of each run on each test set."""
-    runs, splits = comparison["runs"], list(comparison["runs"][0]["splits"])
-    angle = 0 if len(runs) * len(splits) < 8 else 90  # many numbers do not fit side by side
+def draw_quality(axes, comparison):
+    """Plot each compared measure of each run on each test set."""
+    runs = comparison["runs"]
+    shown = [(split, measure) for split, measure in measured_splits(comparison) if measure["compared"]]
+    titles = list(dict.fromkeys(measure["title"] for _, measure in shown))
+    angle = 0 if len(runs) * len(shown) < 8 else 90  # many numbers do not fit side by side
     for place, run in enumerate(runs):
         shift = 0.6 * ((place + 0.5) / len(runs) - 0.5)
-        where = [position + shift for position in range(len(splits))]
-        results = [run["splits"][split] for split in splits]
-        rates = [result["wer"] for result in results]
-        bounds = list(zip(*(result["wer_interval"] for result in results), strict=True))
-        # An interval from resampling need not hold the rate itself, and a bar cannot be shorter than nothing.
-        below = [max(0, rate - low) for rate, low in zip(rates, bounds[0], strict=True)]
-        above = [max(0, high - rate) for rate, high in zip(rates, bounds[1], strict=True)]
-        axes.errorbar(where, rates, [below, above], linestyle="none", capsize=5, label=run["label"], **_style(place))
-        for x, rate, high in zip(where, rates, bounds[1], strict=True):
-            top = max(rate, high)
-            axes.annotate(f"{rate:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
+        where = [position + shift for position in range(len(shown))]
+        measures = [measure for _, measure in measured_splits(comparison, place) if measure["compared"]]
+        values = [measure["value"] for measure in measures]
+        bounds = list(zip(*(measure["interval"] for measure in measures), strict=True))
+        # An interval from resampling need not hold the value itself, and a bar cannot be shorter than nothing.
+        below = [max(0, value - low) for value, low in zip(values, bounds[0], strict=True)]
+        above = [max(0, high - value) for value, high in zip(values, bounds[1], strict=True)]
+        axes.errorbar(where, values, [below, above], linestyle="none", capsize=5, label=run["label"], **_style(place))
+        for x, value, high in zip(where, values, bounds[1], strict=True):
+            top = max(value, high)
+            axes.annotate(f"{value:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
     # Below "test-clean", what its results were decoded with: "beam10".
-    axes.set_xticks(range(len(splits)), [split.replace("_", "\n") for split in splits], fontsize=11)
-    axes.set_xlim(-0.6, len(splits) - 0.4)
+    names = [split if len(titles) == 1 else f"{split}_{measure['title']}" for split, measure in shown]
+    axes.set_xticks(range(len(shown)), [name.replace("_", "\n") for name in names], fontsize=11)
+    axes.set_xlim(-0.6, len(shown) - 0.4)
     axes.margins(y=0.1 if angle == 0 else 0.25)
     axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))
-    axes.set_ylabel("word error rate (%)", fontsize=11)
-    axes.set_title(
-        f"Error rates, {100 * comparison['bootstrap']['confidence']:g} % interval of each run alone", fontsize=12
-    )
+    axes.set_ylabel(f"{', '.join(titles)} (%)", fontsize=11)
+    axes.set_title(f"{100 * comparison['bootstrap']['confidence']:g} % interval of each run alone", fontsize=12)
     axes.grid(axis="y", alpha=0.3)
 
 

@@ -45,6 +45,36 @@ def write_manifest(path, rows, fields):
         writer.writerows(rows)
 
 
+def read_manifest(path):
+    """Read a CSV file with a header, such as :func:`write_manifest` writes.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The CSV file.
+
+    Returns
+    -------
+    list of dict
+        The records, all values as text.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError, csv.Error
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> write_manifest(path, [{"ID": "a", "wrd": "GOOD MORNING"}], ["ID", "wrd"])
+    >>> read_manifest(path)
+    [{'ID': 'a', 'wrd': 'GOOD MORNING'}]
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def describe(manifests):
     """Say what the data of a run are, for the key ``data`` of its record.
 
@@ -68,8 +98,7 @@ def describe(manifests):
     """
     synthetic, hours = False, {}
     for split, manifest in manifests.items():
-        with open(manifest, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_manifest(manifest)
         hours[split] = round(sum(float(row["duration"]) for row in rows) / 3600, 3)
         # By the recording itself: a link to a generated corpus does not make it recorded speech.
         for row in rows[:1]:

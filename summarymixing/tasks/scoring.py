@@ -1,7 +1,5 @@
 """Word and character error rates, and the files that show them."""
 
-import csv
-
 import jiwer
 
 from summarymixing.corpora.manifest import write_manifest
@@ -57,9 +55,3 @@ def write_scored(run_folder, split, rows):
     with atomic_open(run_folder / f"wer_{split}.txt") as file:
         file.write("utterances in this order: " + " ".join(row["ID"] for row in rows) + "\n\n")
         file.write(jiwer.visualize_alignment(aligned))
-
-
-def read_transcripts(run_folder, split):
-    """The rows that :func:`write_scored` wrote."""
-    with open(run_folder / f"transcripts_{split}.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

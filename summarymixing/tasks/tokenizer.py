@@ -1,12 +1,12 @@
 """A sentencepiece tokenizer, trained inside the run."""
 
-import csv
 import io
 from pathlib import Path
 
 import sentencepiece
 from speechbrain.utils.distributed import run_on_main
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.errors import InputError
 from summarymixing.fetching import fetch_file
 from summarymixing.files import atomic_open
@@ -53,8 +53,7 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
 def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_index):
     if model_file.is_file():
         return
-    with open(manifest, newline="", encoding="utf-8") as file:
-        texts = [row[column] for row in csv.DictReader(file)]
+    texts = [row[column] for row in read_manifest(manifest)]
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.Train(

@@ -1,6 +1,5 @@
 """Common Voice manifests: old and new lists, what is left out for a defect, and what by choice."""
 
-import csv
 import functools
 import io
 import logging
@@ -13,6 +12,7 @@ import soundfile
 
 from summarymixing.corpora import commonvoice
 from summarymixing.corpora.commonvoice import prepare
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.text_normalisation import Language
 from summarymixing.errors import InputError
 
@@ -74,11 +74,6 @@ def run(data, splits=("train",), **options):
     return prepare(data, data.parent / "manifests", list(splits), workers=2, progress=False, **options)
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def add(data, path, sentence, columns=NEW, split="train", **options):
     with open(data / "fr" / f"{split}.tsv", "ab") as file:
         file.write(line(columns, path, sentence, **options).encode() + b"\n")
@@ -88,7 +83,7 @@ def add(data, path, sentence, columns=NEW, split="train", **options):
 @pytest.mark.parametrize("suffix, end", [(".mp3", "\n"), ("", "\r\n")])
 def test_rows_hold_the_corpus_whatever_the_columns(tmp_path, columns, suffix, end):
     data = make_tree(tmp_path, columns, suffix, end)
-    table = rows(run(data, max_bad_fraction=0)["train"])
+    table = read_manifest(run(data, max_bad_fraction=0)["train"])
     assert list(table[0]) == ["ID", "duration", "wav", "spk_id", "wrd"]
     assert [row["ID"] for row in table] == [name(number) for number in range(6)]
     assert [row["wrd"] for row in table] == WORDS
@@ -107,20 +102,20 @@ def test_the_locales_own_folder_will_do(data):
 def test_a_byte_order_mark_is_no_part_of_a_column(data):
     tsv = data / "fr" / "train.tsv"
     tsv.write_bytes(b"\xef\xbb\xbf" + tsv.read_bytes())
-    assert len(rows(run(data)["train"])) == 6
+    assert len(read_manifest(run(data)["train"])) == 6
 
 
 def test_another_language_by_its_locale(data):
     (data / "fr").rename(data / "cy")
     write_list(data / "cy" / "train.tsv", [line(NEW, name(0), "Mae’r tŷ", locale="cy")])
-    (row,) = rows(run(data, locale="cy")["train"])
+    (row,) = read_manifest(run(data, locale="cy")["train"])
     assert row["wrd"] == "MAE'R TŶ"
 
 
 def test_joined_lists_make_one_manifest(data):
     manifests = run(data, ["train+dev"], train_splits=["train", "dev"], max_seconds=10)
-    assert len(rows(manifests["train+dev"])) == 6
-    assert len(rows(data.parent / "manifests" / "train+dev.left_out.csv")) == 1
+    assert len(read_manifest(manifests["train+dev"])) == 6
+    assert len(read_manifest(data.parent / "manifests" / "train+dev.left_out.csv")) == 1
     with pytest.raises(InputError, match="twice"):
         run(data, ["train+train"])
 
@@ -160,8 +155,8 @@ def test_a_bad_clip_is_left_out_and_reported(data, defect):
     clip = data / "fr" / "clips" / f"{name(2)}.mp3"
     spoil(clip)
     manifest = run(data, max_bad_fraction=0.2)["train"]
-    assert [row["wrd"] for row in rows(manifest)] == WORDS[:2] + WORDS[3:]
-    (entry,) = rows(manifest.parent / "train.skipped.csv")
+    assert [row["wrd"] for row in read_manifest(manifest)] == WORDS[:2] + WORDS[3:]
+    (entry,) = read_manifest(manifest.parent / "train.skipped.csv")
     assert entry["ID"] == name(2) and entry["file"] == str(clip)
     assert reason in entry["reason"] and str(clip) not in entry["reason"]
 
@@ -172,8 +167,8 @@ def test_a_bad_sentence_is_left_out_and_reported(data, sentence):
     lines = [line(NEW, name(n), sentence if n == 1 else text) for n, text in enumerate(SENTENCES)]
     write_list(tsv, lines)
     manifest = run(data, max_bad_fraction=0.2)["train"]
-    assert [row["wrd"] for row in rows(manifest)] == WORDS[:1] + WORDS[2:]
-    (entry,) = rows(manifest.parent / "train.skipped.csv")
+    assert [row["wrd"] for row in read_manifest(manifest)] == WORDS[:1] + WORDS[2:]
+    (entry,) = read_manifest(manifest.parent / "train.skipped.csv")
     assert (entry["ID"], entry["reason"]) == (name(1), SENTENCE_DEFECTS[sentence])
     with pytest.raises(InputError, match="1 of 6 recordings are unusable.*max_bad_fraction"):
         run(data)
@@ -206,8 +201,8 @@ def test_a_tree_with_every_defect_is_counted_and_the_rest_is_kept(data, caplog):
     expected[name(51)] = "clip of the locale it"
 
     manifest = run(data, max_bad_fraction=0.9)["train"]
-    assert [row["wrd"] for row in rows(manifest)] == WORDS
-    report = {row["ID"]: row["reason"] for row in rows(manifest.parent / "train.skipped.csv")}
+    assert [row["wrd"] for row in read_manifest(manifest)] == WORDS
+    report = {row["ID"]: row["reason"] for row in read_manifest(manifest.parent / "train.skipped.csv")}
     assert report.keys() == expected.keys()
     for record_id, reason in expected.items():
         assert reason in report[record_id], record_id
@@ -218,27 +213,27 @@ def test_a_very_long_sentence_is_kept_where_the_clip_is_as_long(data):
     """29 characters a second stay, 31 go; and the bound is an option."""
     write_clip(data / "fr" / "clips" / "long.mp3", 10.0)
     add(data, "long", "a" * 290)
-    assert len(rows(run(data)["train"])) == 7
-    assert len(rows(run(data, max_characters_per_second=28, max_bad_fraction=0.5)["train"])) == 6
+    assert len(read_manifest(run(data)["train"])) == 7
+    assert len(read_manifest(run(data, max_characters_per_second=28, max_bad_fraction=0.5)["train"])) == 6
     add(data, "long2", "b" * 310)
     write_clip(data / "fr" / "clips" / "long2.mp3", 10.0)
-    assert len(rows(run(data, max_bad_fraction=0.5)["train"])) == 7
+    assert len(read_manifest(run(data, max_bad_fraction=0.5)["train"])) == 7
 
 
 def test_long_training_clips_are_left_out_by_choice(data, caplog):
     """They are named, and not bad; validation keeps its own."""
     caplog.set_level(logging.INFO)
     manifests = run(data, ["train", "dev"], max_seconds=2.8, max_bad_fraction=0)
-    assert [row["wrd"] for row in rows(manifests["train"])] == WORDS[:4]
+    assert [row["wrd"] for row in read_manifest(manifests["train"])] == WORDS[:4]
     folder = manifests["train"].parent
     assert not (folder / "train.skipped.csv").exists()
-    left_out = rows(folder / "train.left_out.csv")
+    left_out = read_manifest(folder / "train.left_out.csv")
     assert [row["ID"] for row in left_out] == [name(4), name(5)]
     assert {row["reason"] for row in left_out} == {"longer than 2.8 s"}
     assert "2 of 6 recordings are left out by choice (longer than 2.8 s)" in caplog.text
-    assert len(rows(manifests["dev"])) == 1 and not (folder / "dev.left_out.csv").exists()
+    assert len(read_manifest(manifests["dev"])) == 1 and not (folder / "dev.left_out.csv").exists()
     # Another choice makes the manifest again, and the report goes with its reason.
-    assert len(rows(run(data)["train"])) == 6
+    assert len(read_manifest(run(data)["train"])) == 6
     assert not (folder / "train.left_out.csv").exists()
     with pytest.raises(InputError, match="6 of 6.*left out by choice.*none is left"):
         run(data, max_seconds=0.5)

@@ -1,6 +1,5 @@
 """LibriSpeech manifests: what goes in, what is left out and how it is reported."""
 
-import csv
 import os
 import re
 
@@ -9,7 +8,7 @@ import pytest
 import soundfile
 
 from summarymixing.corpora.librispeech import prepare
-from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.corpora.manifest import BadRecords, read_manifest, write_manifest
 from summarymixing.errors import InputError, command_line
 from summarymixing.synthetic import make_librispeech
 
@@ -27,11 +26,6 @@ def add(root, split, speaker, number, words=b"GO ON", seconds=1.0, suffix="flac"
     return path
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture
 def data(tmp_path):
     root = tmp_path / "LibriSpeech"
@@ -46,7 +40,7 @@ def run(data, splits=("dev-clean",), **options):
 
 
 def test_rows_hold_the_corpus(data):
-    table = rows(run(data)["dev-clean"])
+    table = read_manifest(run(data)["dev-clean"])
     assert list(table[0]) == ["ID", "duration", "wav", "spk_id", "wrd"]
     assert [row["ID"] for row in table] == [f"84-7-{n:04d}" for n in range(6)]
     for number, row in enumerate(table):
@@ -59,8 +53,8 @@ def test_rows_hold_the_corpus(data):
 def test_joined_splits_make_one_manifest(data):
     manifests = run(data, ["dev-clean+test-clean", "test-clean"])
     assert list(manifests) == ["dev-clean+test-clean", "test-clean"]
-    assert len(rows(manifests["dev-clean+test-clean"])) == 7
-    (row,) = rows(manifests["test-clean"])
+    assert len(read_manifest(manifests["dev-clean+test-clean"])) == 7
+    (row,) = read_manifest(manifests["test-clean"])
     assert row["wrd"] == "CAFÉ" and row["wav"].endswith(".wav")
 
 
@@ -68,7 +62,7 @@ def test_generated_corpus_is_read_whole(tmp_path):
     root = make_librispeech(tmp_path / "c", 0.3, dev_minutes=0.1, test_minutes=0.1, workers=1, progress=False)
     splits = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
     for split, manifest in run(root, splits, max_bad_fraction=0).items():
-        table = rows(manifest)
+        table = read_manifest(manifest)
         assert len(table) == len(list((root / split).rglob("*.flac"))) > 0
         for row in table:
             assert float(row["duration"]) == pytest.approx(soundfile.info(row["wav"]).duration)
@@ -138,8 +132,8 @@ def test_a_bad_record_is_left_out_and_reported(data, defect):
     spoil, reason, file = DEFECTS[defect]
     spoil(data / "dev-clean" / "84" / "7" / "84-7-0002.flac")
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
-    assert [row["ID"][-1] for row in rows(manifest)] == list("01345")
-    (entry,) = rows(manifest.parent / "dev-clean.skipped.csv")
+    assert [row["ID"][-1] for row in read_manifest(manifest)] == list("01345")
+    (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
     assert entry["ID"] == "84-7-0002"
     assert reason in entry["reason"] and entry["file"].endswith(file)
     # One in six exceeds the default of one in a hundred.
@@ -157,7 +151,7 @@ def test_not_a_number_in_a_float_wav_is_left_out(data):
     path = add(data, "dev-clean", "84", 9, suffix="wav")
     soundfile.write(path, samples, 16000, subtype="FLOAT")
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
-    (entry,) = rows(manifest.parent / "dev-clean.skipped.csv")
+    (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
     assert entry["ID"] == "84-7-0009" and "NaN" in entry["reason"]
 
 
@@ -165,7 +159,7 @@ def test_convertible_rates_and_channels_are_kept(data):
     for number, (rate, channels) in enumerate([(8000, 1), (44100, 1), (16000, 2)], start=20):
         path = add(data, "dev-clean", "84", number)
         soundfile.write(path, np.zeros((rate * 2, channels)), rate)
-    table = {row["ID"]: row for row in rows(run(data)["dev-clean"])}
+    table = {row["ID"]: row for row in read_manifest(run(data)["dev-clean"])}
     for number in (20, 21, 22):
         assert float(table[f"84-7-{number:04d}"]["duration"]) == pytest.approx(2.0)
 
@@ -183,7 +177,7 @@ def test_repaired_corpus_is_prepared_again_and_the_report_goes(data):
     garbage(spoiled)
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
     spoiled.write_bytes(content)
-    assert len(rows(run(data, max_bad_fraction=0.2)["dev-clean"])) == 6
+    assert len(read_manifest(run(data, max_bad_fraction=0.2)["dev-clean"])) == 6
     assert not (manifest.parent / "dev-clean.skipped.csv").exists()
 
 
@@ -192,12 +186,12 @@ def test_manifest_is_reused_until_something_changes(data):
     os.utime(manifest, ns=(1, 1))
     assert run(data)["dev-clean"].stat().st_mtime_ns == 1
     add(data, "dev-clean", "84", 6)
-    assert len(rows(run(data)["dev-clean"])) == 7
+    assert len(read_manifest(run(data)["dev-clean"])) == 7
     os.utime(manifest, ns=(1, 1))
     run(data, max_bad_fraction=0.5)
     assert manifest.stat().st_mtime_ns != 1
     manifest.unlink()
-    assert len(rows(run(data, max_bad_fraction=0.5)["dev-clean"])) == 7
+    assert len(read_manifest(run(data, max_bad_fraction=0.5)["dev-clean"])) == 7
 
 
 def test_missing_folder_names_the_key(tmp_path):
@@ -247,7 +241,7 @@ def test_the_limit_itself_is_tolerated(tmp_path, bad, total, tolerated):
     else:
         with pytest.raises(InputError):
             records.close(total)
-    assert len(rows(records.report)) == bad
+    assert len(read_manifest(records.report)) == bad
 
 
 def test_a_failed_write_keeps_the_old_manifest(tmp_path):
@@ -255,7 +249,7 @@ def test_a_failed_write_keeps_the_old_manifest(tmp_path):
     write_manifest(path, [{"ID": "a"}], ["ID"])
     with pytest.raises(ValueError, match="wrd"):
         write_manifest(path, [{"ID": "b"}, {"ID": "c", "wrd": "X"}], ["ID"])
-    assert rows(path) == [{"ID": "a"}]
+    assert read_manifest(path) == [{"ID": "a"}]
     assert list(tmp_path.iterdir()) == [path]
 
 

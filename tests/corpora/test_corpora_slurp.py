@@ -1,6 +1,5 @@
 """SLURP manifests: what goes in, what is left out and how it is reported."""
 
-import csv
 import json
 import os
 
@@ -9,6 +8,7 @@ import pytest
 import soundfile
 
 from summarymixing.corpora import slurp
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.slurp import prepare
 from summarymixing.errors import InputError
 from summarymixing.slu import Frame
@@ -78,17 +78,12 @@ def data(tmp_path):
     return root
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def run(data, splits=("devel",), **options):
     return prepare(data, data.parent / "manifests", list(splits), progress=False, **options)
 
 
 def test_rows_hold_the_corpus(data):
-    table = rows(run(data)["devel"])
+    table = read_manifest(run(data)["devel"])
     assert list(table[0]) == slurp.FIELDS
     assert [row["ID"] for row in table] == [
         "4489-audio-11-headset",
@@ -122,7 +117,7 @@ def test_rows_hold_the_corpus(data):
 
 
 def test_the_sentence_as_target(data):
-    table = rows(run(data, target="sentence")["devel"])
+    table = read_manifest(run(data, target="sentence")["devel"])
     assert table[0]["wrd"] == table[0]["sentence"] == WAKE
 
 
@@ -135,13 +130,13 @@ def test_the_sentence_as_target(data):
 )
 def test_microphones(data, microphones, kept):
     manifests = run(data, ["devel", "train_synthetic"], microphones=microphones)
-    assert [row["ID"].partition("-")[2] for row in rows(manifests["devel"])] == kept
-    assert len(rows(manifests["train_synthetic"])) == 2
+    assert [row["ID"].partition("-")[2] for row in read_manifest(manifests["devel"])] == kept
+    assert len(read_manifest(manifests["train_synthetic"])) == 2
 
 
 def test_joined_splits_and_folders_without_audio(data):
     (data / "audio" / "slurp_real").rename(data / "slurp_real")
-    table = rows(run(data, ["devel+train_synthetic"])["devel+train_synthetic"])
+    table = read_manifest(run(data, ["devel+train_synthetic"])["devel+train_synthetic"])
     assert len(table) == 7
     assert [row["spk_id"] for row in table] == ["unknown"] * 5 + ["synthetic"] * 2
     assert table[0]["wav"].startswith(str(data / "slurp_real"))
@@ -153,7 +148,7 @@ def test_speakers_of_the_metadata(data):
     file = data / "dataset/slurp/metadata.json"
     run(data)
     file.write_text(json.dumps({"4489": {"recordings": recordings}, "99": {"recordings": {}}}))
-    speakers = {row["ID"]: row["spk_id"] for row in rows(run(data)["devel"])}
+    speakers = {row["ID"]: row["spk_id"] for row in read_manifest(run(data)["devel"])}
     assert speakers.pop("4489-audio-11") == "FO-488" and set(speakers.values()) == {"unknown"}
     file.write_text("[]")
     with pytest.raises(InputError, match="metadata.json: not SLURP's metadata.*remove it"):
@@ -198,8 +193,8 @@ def test_a_bad_line_is_left_out_and_reported(data, defect):
     line, reason = BAD_LINES[defect]
     write_lines(data, "devel", [DEVEL[0], b"", line, *DEVEL[1:]])
     manifest = run(data, max_bad_fraction=0.2)["devel"]
-    assert len(rows(manifest)) == 5
-    (entry,) = rows(manifest.parent / "devel.skipped.csv")
+    assert len(read_manifest(manifest)) == 5
+    (entry,) = read_manifest(manifest.parent / "devel.skipped.csv")
     assert entry["ID"] == "devel.jsonl:3" and entry["file"] == str(data / "dataset/slurp/devel.jsonl")
     assert reason in entry["reason"]
     # One in six exceeds the default of one in a hundred.
@@ -213,8 +208,8 @@ def test_a_bad_line_is_left_out_and_reported(data, defect):
 def test_lines_of_one_id_that_contradict_each_other(data):
     write_lines(data, "devel", [DEVEL[0], DEVEL[0], sentence(4489, ["audio-11.flac"], "set an alarm", ()), *DEVEL[1:]])
     manifest = run(data, max_bad_fraction=0.2)["devel"]
-    assert len(rows(manifest)) == 4  # a line that is there twice is one
-    (entry,) = rows(manifest.parent / "devel.skipped.csv")
+    assert len(read_manifest(manifest)) == 4  # a line that is there twice is one
+    (entry,) = read_manifest(manifest.parent / "devel.skipped.csv")
     assert entry["ID"] == "4489-audio-11" and "several different lines" in entry["reason"]
 
 
@@ -233,11 +228,11 @@ def test_a_bad_recording_is_left_out_and_reported(data, defect):
     path = data / "audio/slurp_real/audio--12.flac"
     spoil(path)
     manifest = run(data, max_bad_fraction=0.2)["devel"]
-    assert len(rows(manifest)) == 4
-    (entry,) = rows(manifest.parent / "devel.skipped.csv")
+    assert len(read_manifest(manifest)) == 4
+    (entry,) = read_manifest(manifest.parent / "devel.skipped.csv")
     assert entry["ID"] == "4489-audio--12" and entry["file"] == str(path) and reason in entry["reason"]
     record(data, "audio--12.flac")
-    assert len(rows(run(data)["devel"])) == 5 and not (manifest.parent / "devel.skipped.csv").exists()
+    assert len(read_manifest(run(data)["devel"])) == 5 and not (manifest.parent / "devel.skipped.csv").exists()
 
 
 def test_manifest_is_reused_until_something_changes(data):
@@ -270,7 +265,7 @@ def test_a_killed_preparation_goes_on(data, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(data, workers=1)
     before = len(inspected)
-    assert len(rows(run(data, workers=1)["devel"])) == 5
+    assert len(read_manifest(run(data, workers=1)["devel"])) == 5
     assert len(inspected) - before <= 3
 
 

@@ -1,6 +1,5 @@
 """Speech Commands manifests: splits by the lists, unknown words and silence by the protocol, what is left out."""
 
-import csv
 import math
 import re
 from collections import Counter
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.speech_commands import COMMANDS, WORDS, prepare
 from summarymixing.errors import InputError
 
@@ -51,18 +51,13 @@ def data(tmp_path):
     return make(tmp_path / "v2")
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def run(data, folder, splits=SPLITS, **options):
     manifests = prepare(data, folder, list(splits), progress=False, **options)
-    return {split: rows(path) for split, path in manifests.items()}
+    return {split: read_manifest(path) for split, path in manifests.items()}
 
 
 def skipped(folder, split):
-    return {row["ID"]: (row["file"], row["reason"]) for row in rows(folder / f"{split}.skipped.csv")}
+    return {row["ID"]: (row["file"], row["reason"]) for row in read_manifest(folder / f"{split}.skipped.csv")}
 
 
 def test_all_words_are_classes_and_lists_make_the_splits(whole, tmp_path):
@@ -132,7 +127,7 @@ def test_a_manifest_is_made_once(data, tmp_path):
     run(data, tmp_path / "m", seed=5)
     assert manifest.stat().st_mtime_ns == before
     run(data, tmp_path / "m", classes=35)
-    assert manifest.stat().st_mtime_ns > before and len(rows(manifest)) == 35
+    assert manifest.stat().st_mtime_ns > before and len(read_manifest(manifest)) == 35
 
 
 def test_version_1(tmp_path):

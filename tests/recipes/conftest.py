@@ -4,7 +4,6 @@ The CSV files beside this one are SpeechBrain's recipe test lists, a row an expe
 train in seconds, ``test_debug_checks`` say what its run folder must hold. Data and output folder are the tests' own.
 """
 
-import csv
 import functools
 import json
 import os
@@ -17,18 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
 ROOT = Path(__file__).parents[2]
 
 
-def _rows():
-    for file in sorted(Path(__file__).parent.glob("*.csv")):
-        with open(file, newline="", encoding="utf-8") as lines:
-            yield from csv.DictReader(lines)
-
-
-ROWS = list(_rows())
+ROWS = [row for file in sorted(Path(__file__).parent.glob("*.csv")) for row in read_manifest(file)]
 #: The first experiment of each LibriSpeech recipe.
 RECIPES = {row["Script_file"]: row for row in reversed(ROWS) if row["Dataset"] == "LibriSpeech"}
 

@@ -1,6 +1,5 @@
 """The recipes that classify: they tell what they were scored by, resume, share the work, start from other runs."""
 
-import csv
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from summarymixing.classifying import UtteranceClassifier
 from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.speech_commands import COMMANDS
 from summarymixing.errors import InputError
 from summarymixing.inference import Transcriber
@@ -25,8 +25,7 @@ SLURP = "recipes/SLURP/SLU/classification/hparams/conformer.yaml"
 
 
 def predictions(folder, split="test"):
-    with open(folder / f"predictions_{split}.csv", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_manifest(folder / f"predictions_{split}.csv")
 
 
 def record(folder):

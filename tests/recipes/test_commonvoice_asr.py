@@ -1,6 +1,5 @@
 """The Common Voice recipe: published settings, bad data reported while the rest trains, another language."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -9,9 +8,9 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.inference import Transcriber
 from summarymixing.synthetic import make_common_voice
-from summarymixing.tasks.scoring import read_transcripts
 from summarymixing.yaml_files import resolve_yaml
 
 RECIPE = Path(__file__).parents[2] / "recipes/CommonVoice/ASR/transformer"
@@ -78,11 +77,6 @@ def voices(tmp_path_factory):
 REASONS = ["digits", "empty sentence", "zero-byte clip", "no such clip", "sentence too long for its clip"]
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.slow
 def test_with_every_defect_the_rest_trains(train, voices, tmp_path):
     summarymixing, mhsa = tmp_path / "summarymixing", tmp_path / "mhsa"
@@ -92,12 +86,12 @@ def test_with_every_defect_the_rest_trains(train, voices, tmp_path):
     for folder in (summarymixing, mhsa):
         record = json.loads((folder / "run.json").read_text())
         assert record["finished"] and record["data"]["synthetic"] and set(record["metrics"]) == {"test", "test_greedy"}
-        report = rows(folder / "manifests/train.skipped.csv")
+        report = read_manifest(folder / "manifests/train.skipped.csv")
         assert len(report) == len(REASONS)
         assert all(row["reason"].startswith(reason) for row, reason in zip(report, REASONS, strict=True))
         assert "train: 5 of " in (folder / "log.txt").read_text()
         clips = sorted((voices / "fr" / "clips").glob("common_voice_fr_37*.mp3"))[:3]
-        scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(folder, "test")}
+        scored = {row["ID"]: row["hypothesis"] for row in read_manifest(folder / "transcripts_test.csv")}
         assert Transcriber(folder).transcribe(clips) == [scored[clip.stem] for clip in clips]
     # One epoch of three, and the first of two: the statistics are those of as many batches.
     counted = [float(torch.load(run / "model.ckpt")["encoder.normalize.batches"]) for run in (summarymixing, mhsa)]
@@ -112,7 +106,7 @@ def test_any_other_language_without_its_long_clips(train, tmp_path):
     train(f"{HPARAMS}/fr_small_mhsa_relpos.yaml", tmp_path / "run", data_folder=folder, **settings)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["experiment"] == "cy_small_mhsa_relpos" and record["metrics"]["test"]["wer"] > 0
-    left_out = rows(tmp_path / "run/manifests/train.left_out.csv")
+    left_out = read_manifest(tmp_path / "run/manifests/train.left_out.csv")
     assert left_out and {row["reason"] for row in left_out} == {"longer than 4 s"}
     assert not (tmp_path / "run/manifests/train.skipped.csv").exists()
 

@@ -1,24 +1,19 @@
 """Every listed experiment end to end, small, on synthetic speech."""
 
-import csv
 import json
 import re
 
 import pytest
 
 from summarymixing.classifying import UtteranceClassifier
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.inference import Transcriber
-from summarymixing.tasks.scoring import read_transcripts, score
-
-
-def rows_of(file):
-    with open(file, newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+from summarymixing.tasks.scoring import score
 
 
 def three_recordings(run_folder, split):
     """The first of a test set, by ID; none of them a piece of a longer one."""
-    rows = rows_of(run_folder / "manifests" / f"{split}.csv")
+    rows = read_manifest(run_folder / "manifests" / f"{split}.csv")
     return {row["ID"]: row["wav"] for row in [row for row in rows if not float(row.get("start", 0))][:3]}
 
 
@@ -26,10 +21,10 @@ def check_transcripts(run_folder, run):
     """Error rates are those of the transcripts, and the run transcribes as it was scored."""
     assert {"wer", "cer"} < set(run["epochs"][0])
     for name, result in run["metrics"].items():
-        rows = read_transcripts(run_folder, name)
+        rows = read_manifest(run_folder / f"transcripts_{name}.csv")
         assert result["wer"] == pytest.approx(score(rows)["wer"]) and result["wer"] > 0
     split = next(iter(run["metrics"]))
-    scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(run_folder, split)}
+    scored = {row["ID"]: row["hypothesis"] for row in read_manifest(run_folder / f"transcripts_{split}.csv")}
     files = three_recordings(run_folder, split)
     assert Transcriber(run_folder).transcribe(files.values()) == [scored[name] for name in files]
 
@@ -37,7 +32,7 @@ def check_transcripts(run_folder, run):
 def check_labels(run_folder, run):
     """Accuracies are those of the predictions, and the run classifies as it was scored."""
     ((split, result),) = run["metrics"].items()
-    rows = rows_of(run_folder / f"predictions_{split}.csv")
+    rows = read_manifest(run_folder / f"predictions_{split}.csv")
     classifier = UtteranceClassifier(run_folder)
     for target in classifier.labels:
         right = sum(row[target] == row[f"{target}_predicted"] for row in rows)

@@ -14,10 +14,10 @@ from speechbrain.inference.ASR import EncoderASR
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.decoding import ctc_greedy_tokens
 from summarymixing.errors import InputError
 from summarymixing.inference import Transcriber
-from summarymixing.tasks.scoring import read_transcripts
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def files(corpus):
 
 
 def test_a_run_transcribes_as_it_was_scored(finished_run, files):
-    scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(finished_run, "test-clean")}
+    scored = {row["ID"]: row["hypothesis"] for row in read_manifest(finished_run / "transcripts_test-clean.csv")}
     assert Transcriber(finished_run).transcribe(files) == [scored[file.stem] for file in files]
 
 

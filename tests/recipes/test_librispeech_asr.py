@@ -9,7 +9,7 @@ from speechbrain.inference.ASR import EncoderASR, EncoderDecoderASR
 from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 
 from summarymixing.corpora.audio import read_audio
-from summarymixing.tasks.scoring import read_transcripts
+from summarymixing.corpora.manifest import read_manifest
 
 TRANSFORMER = "recipes/LibriSpeech/ASR/transformer/hparams/conformer.yaml"
 CTC = "recipes/LibriSpeech/ASR/CTC/hparams/conformer.yaml"
@@ -40,7 +40,7 @@ def test_speechbrain_loads_the_run_folders(run, train, corpus, tmp_path, monkeyp
     for interface, folder in ((EncoderDecoderASR, run), (EncoderASR, tmp_path / "ctc")):
         asr = interface.from_hparams(str(folder), savedir=str(tmp_path / f"saved_{interface.__name__}"))
         texts, _ = asr.transcribe_batch(batch, counts / counts.max())
-        scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(folder, "test-clean")}
+        scored = {row["ID"]: row["hypothesis"] for row in read_manifest(folder / "transcripts_test-clean.csv")}
         assert texts == [scored[file.stem] for file in files]
 
 
@@ -50,7 +50,7 @@ def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train, train_kil
     train(TRANSFORMER, whole, number_of_epochs=2, avg_checkpoints=2)
     train_killed(TRANSFORMER, killed, step=5, avg_checkpoints=2)
     same_epochs(whole, killed)
-    assert read_transcripts(killed, "test-clean") == read_transcripts(whole, "test-clean")
+    assert read_manifest(killed / "transcripts_test-clean.csv") == read_manifest(whole / "transcripts_test-clean.csv")
     assert record(killed)["checkpoints_averaged"] == [2, 1]
 
 

@@ -1,6 +1,5 @@
 """Bad data and bad sources: LibriSpeech recipes end in one line that names file and cure, or count and go on."""
 
-import csv
 import functools
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ import pytest
 import torch
 from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.errors import InputError
 from summarymixing.tasks.base import Task
 from summarymixing.tasks.tokenizer import fetch_tokenizer, train_tokenizer
@@ -63,8 +63,7 @@ def test_bad_recordings_are_counted_where_they_are_tolerated(recipe, error, spoi
     monkeypatch.setattr(Task, "train", train)
     line = error(recipe["Hparam_file"], data_folder=folder, max_bad_fraction=0.5, output_folder=tmp_path)
     assert line == "error: far enough"
-    with open(tmp_path / "manifests/train-clean-100.skipped.csv", newline="") as report:
-        rows = list(csv.DictReader(report))
+    rows = read_manifest(tmp_path / "manifests/train-clean-100.skipped.csv")
     assert [(row["ID"], row["file"]) for row in rows] == [(file.stem, str(file)) for file in reasons]
     assert all(reason in row["reason"] for row, reason in zip(rows, reasons.values(), strict=True))
     everything = {file.stem for file in (folder / "train-clean-100").rglob("*.flac")}

@@ -9,7 +9,8 @@ import numpy
 import pytest
 import soundfile
 
-from summarymixing.tasks.scoring import read_transcripts, score
+from summarymixing.corpora.manifest import read_manifest
+from summarymixing.tasks.scoring import score
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = "hparams/conformer_summarymixing.yaml"
@@ -26,7 +27,7 @@ def test_a_run_leaves_everything_that_is_promised(finished_run):
     run = record(finished_run)
     assert run["finished"] and run["seed"] == 1234 and len(run["epochs"]) == 2
     for split in ("test-clean", "test-other"):
-        rows = read_transcripts(finished_run, split)
+        rows = read_manifest(finished_run / f"transcripts_{split}.csv")
         assert run["metrics"][split]["wer"] == pytest.approx(score(rows)["wer"])
         assert rows[0]["reference"] in (finished_run / f"wer_{split}.txt").read_text().replace("*", "")
 
@@ -38,7 +39,9 @@ def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train_killed, sa
     same_epochs(finished_run, folder)
     whole, resumed = record(finished_run), record(folder)
     for split in ("test-clean", "test-other"):
-        assert read_transcripts(folder, split) == read_transcripts(finished_run, split)
+        assert read_manifest(folder / f"transcripts_{split}.csv") == read_manifest(
+            finished_run / f"transcripts_{split}.csv"
+        )
         assert resumed["metrics"][split]["wer"] == whole["metrics"][split]["wer"]
         assert resumed["metrics"][split]["loss"] == pytest.approx(whole["metrics"][split]["loss"], rel=1e-6)
     assert len(resumed["command"]) == 2

@@ -1,14 +1,13 @@
 """Speech to semantics on SLURP: started from another run, resumed, and from files to frames."""
 
-import csv
 import json
 
 import pytest
 import torch
 
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.inference import Transcriber
 from summarymixing.slu import Frame, slu_scores
-from summarymixing.tasks.scoring import read_transcripts
 
 HPARAMS = "recipes/SLURP/SLU/direct/hparams"
 SUMMARY, ATTENTION = f"{HPARAMS}/conformer_summarymixing.yaml", f"{HPARAMS}/branchformer_mhsa.yaml"
@@ -33,14 +32,12 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
     run = record(tmp_path)
     assert run["finished"] and run["data"]["synthetic"] and run["task"] == "Understanding"
     assert set(run["data"]["hours"]) == {"train+train_synthetic", "devel", "test"}
-    with open(tmp_path / "manifests/train+train_synthetic.csv", newline="") as file:
-        intents = [row["intent"] for row in csv.DictReader(file)]
-    with open(tmp_path / "manifests/test.csv", newline="") as file:
-        right = [row["intent"] == max(intents, key=intents.count) for row in csv.DictReader(file)]
+    intents = [row["intent"] for row in read_manifest(tmp_path / "manifests/train+train_synthetic.csv")]
+    right = [row["intent"] == max(intents, key=intents.count) for row in read_manifest(tmp_path / "manifests/test.csv")]
     files = {}
     for name in ("test", "test_greedy"):
         assert run["metrics"][name]["intent_majority_accuracy"] == pytest.approx(100 * sum(right) / len(right))
-        rows = read_transcripts(tmp_path, name)
+        rows = read_manifest(tmp_path / f"transcripts_{name}.csv")
         frames = {key: [Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
         scores = slu_scores(frames["reference"], frames["hypothesis"])
         assert {key: run["metrics"][name][key] for key in scores} == pytest.approx(scores)
@@ -50,7 +47,7 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
         files = {row["ID"]: slurp / "audio/slurp_real" / file for row, file in zip(rows, predicted, strict=True)}
         assert all(key.endswith(file.stem) and file.is_file() for key, file in files.items())
     # A file from the run: its frame is the one that was scored.
-    scored = {row["ID"]: row["hypothesis"] for row in read_transcripts(tmp_path, "test")}
+    scored = {row["ID"]: row["hypothesis"] for row in read_manifest(tmp_path / "transcripts_test.csv")}
     key = next(iter(files))
     assert Transcriber(tmp_path).transcribe([files[key]]) == [scored[key]]
 

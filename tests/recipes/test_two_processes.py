@@ -15,10 +15,10 @@ from ruamel.yaml import YAML
 from speechbrain.dataio.batch import PaddedBatch
 
 from summarymixing import experiment as experiments_module
+from summarymixing.corpora.manifest import read_manifest
 from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks.ctc import CTC
-from summarymixing.tasks.scoring import read_transcripts
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.tasks.transducer import Transducer
 from summarymixing.tasks.understanding import Understanding
@@ -262,7 +262,7 @@ def test_two_processes_score_a_checkpoint_as_one_does(launch, pair, tmp_path, wh
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-9)
         for name in (f"transcripts_{split}.csv", f"wer_{split}.txt"):
             assert (both / name).read_bytes() == (one / name).read_bytes()
-        said = [row["hypothesis"] for row in read_transcripts(one, split)]
+        said = [row["hypothesis"] for row in read_manifest(one / f"transcripts_{split}.csv")]
         assert len(set(said)) > 3 and all(said), "nothing was said that could differ"
 
 
@@ -294,7 +294,7 @@ def test_one_process_killed_ends_both_and_the_run_resumes(launch, pair, tmp_path
         one.pop("seconds"), other.pop("seconds")
         assert other == pytest.approx(one, rel=1e-9)
     for split in ("test-clean", "test-other"):
-        assert read_transcripts(folder, split) == read_transcripts(whole, split)
+        assert read_manifest(folder / f"transcripts_{split}.csv") == read_manifest(whole / f"transcripts_{split}.csv")
         assert record(folder)["metrics"][split]["loss"] == pytest.approx(record(whole)["metrics"][split]["loss"])
 
 

@@ -1,6 +1,5 @@
 """Classification: the loss and the scores by hand, labels, and that it learns."""
 
-import csv
 import json
 import logging
 import math
@@ -14,7 +13,7 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 
-from summarymixing.corpora.manifest import write_manifest
+from summarymixing.corpora.manifest import read_manifest, write_manifest
 from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks.classification import Classification, classification_scores
@@ -163,8 +162,7 @@ def test_it_learns_and_files_what_it_told(task, tones, capsys):
     logging.getLogger("summarymixing.tasks.classification").addHandler(handler)
     task.train(train_set, data["devel"], batches, {"batch_size": 4})
     result = task.test("test", data["test"], {"batch_size": 5})
-    with open(task.run_folder / "predictions_test.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_manifest(task.run_folder / "predictions_test.csv")
     assert [row["ID"] for row in rows] == sorted(row["ID"] for row in unseen)
     for target in task.labels:
         told = {row["ID"]: (row[target], row[f"{target}_predicted"]) for row in rows}
@@ -172,8 +170,10 @@ def test_it_learns_and_files_what_it_told(task, tones, capsys):
         expected = by_definition(list(told.values()), majority)
         found = [result[f"{target}_{key}"] for key in ("accuracy", "macro_f1", "majority_accuracy")]
         assert found == pytest.approx(expected)
-        with open(task.run_folder / f"confusion_test_{target}.csv", newline="") as file:
-            counts = {(row["wanted"], row["told"]): int(row["count"]) for row in csv.DictReader(file)}
+        counts = {
+            (row["wanted"], row["told"]): int(row["count"])
+            for row in read_manifest(task.run_folder / f"confusion_test_{target}.csv")
+        }
         assert counts == {pair: list(told.values()).count(pair) for pair in told.values()}
     # All but the one that is an error whatever is told.
     assert rows[0]["scenario"] == "deep" and rows[0]["scenario_predicted"] in TONES

@@ -2,7 +2,8 @@
 
 import pytest
 
-from summarymixing.tasks.scoring import read_transcripts, score, write_scored
+from summarymixing.corpora.manifest import read_manifest
+from summarymixing.tasks.scoring import score, write_scored
 
 ROWS = [
     {"ID": "b", "duration": 1.0, "reference": "A BC D", "hypothesis": "A BC"},
@@ -17,7 +18,7 @@ def test_rates_are_errors_over_reference_units():
 
 def test_files_round_trip(tmp_path):
     write_scored(tmp_path, "test", ROWS)
-    rows = read_transcripts(tmp_path, "test")
+    rows = read_manifest(tmp_path / "transcripts_test.csv")
     assert [row["ID"] for row in rows] == ["a", "b"]
     assert rows[1]["reference"] == "A BC D" and float(rows[0]["duration"]) == 2
     text = (tmp_path / "wer_test.txt").read_text()

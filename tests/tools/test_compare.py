@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from summarymixing import speed
 from summarymixing.comparison import compare, read_run
-from tests.test_comparison import make_run
+from tests.test_comparison import make_classified, make_run, result
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
 MEASURED = {
@@ -57,16 +57,15 @@ def test_table_has_one_row_a_run(tool, folders):
     assert table[0] == [
         "experiment",
         "parameters (M)",
-        *("easy WER (%)", "easy CER (%)", "easy WER - first [95 %]"),
-        *("hard WER (%)", "hard CER (%)", "hard WER - first [95 %]"),
+        *("easy WER (%)", "easy WER - first [95 %]", "easy CER (%)"),
+        *("hard WER (%)", "hard WER - first [95 %]", "hard CER (%)"),
         *("s/epoch", "peak memory (GB)", "real-time factor"),
     ]
     first, second = table[1:]
-    result = comparison["runs"][1]["splits"]["easy"]
-    low, high = result["difference_interval"]
-    cer = [f"{run['splits']['easy']['cer']:.2f}" for run in comparison["runs"]]
-    assert first[:5] == ["one", "2.50", "3.00", cer[0], "first"]
-    assert second[:5] == ["two", "2.50", "9.00", cer[1], f"+6.00 [{low:+.2f}, {high:+.2f}]"]
+    low, high = result(comparison["runs"][1])["difference_interval"]
+    cer = [f"{result(run, measure='cer')['value']:.2f}" for run in comparison["runs"]]
+    assert first[:5] == ["one", "2.50", "3.00", "first", cer[0]]
+    assert second[:5] == ["two", "2.50", "9.00", f"+6.00 [{low:+.2f}, {high:+.2f}]", cer[1]]
     assert first[8:] == ["20.0", "1.50", "0.0200"]
 
 
@@ -77,9 +76,28 @@ def test_synthetic_speech_is_named_and_the_table_followed_by_what_differs(tool, 
         assert blocks[0] == "# Comparison of 2 runs on synthetic speech"
         assert blocks[1].splitlines()[-1].strip("| ").startswith("two")
         assert blocks[2] == "besides the mixer they differ in: width"
-        assert "easy: 20 utterances, 100 words, hard: 20 utterances, 100 words." in blocks[3]
+        sizes = [result(comparison["runs"][0], split, "cer")["total"] for split in ("easy", "hard")]
+        assert blocks[3].startswith(
+            f"easy: 20 utterances, 100 words, {sizes[0]:g} characters; hard: 20 utterances, 100 words, {sizes[1]:g} c"
+        )
         assert "10000 resamples" in blocks[3]
     assert "synthetic speech" in tool.draw(comparison, None).get_suptitle()
+
+
+def test_frames_have_two_measures_and_a_baseline(tool, tmp_path):
+    folders = [make_classified(tmp_path / name, "frames", wrong) for name, wrong in (("one", 2), ("two", 10))]
+    comparison = compare([read_run(folder) for folder in folders], [])
+    text = tool.report(comparison, None, tool.pipe_table)
+    table = [cells(line) for line in text.splitlines() if line.startswith("| ")]
+    assert table[0][2:6] == [
+        *("test intent accuracy (%)", "test intent accuracy - first [95 %]"),
+        *("test SLU-F1 (%)", "test SLU-F1 - first [95 %]"),
+    ]
+    assert table[2][2] == "50.00" and table[2][3].startswith("-40.00 [")
+    assert "intent accuracy 12.50 % by always telling training's most frequent" in text
+    (axes,) = tool.draw(comparison, None).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["test\nintent accuracy", "test\nSLU-F1"]
+    assert axes.get_ylabel() == "intent accuracy, SLU-F1 (%)"
 
 
 def test_recorded_speech_is_not_called_synthetic(tool, tmp_path):
