@@ -6,25 +6,29 @@ set -euo pipefail
 python=${PYTHON:-.venv/bin/python}
 corpus=data/synthetic-speech-commands
 recipe=recipes/GoogleSpeechCommands/KWS
+records=results/speech_commands_synthetic
 export OMP_NUM_THREADS=1
 
-"$python" tools/make_corpus.py speech_commands "$corpus" --per-word 200 --seed 1234
+"$python" tools/make_corpus.py speech_commands "$corpus" --per-word 400 --seed 1234
 
 settings=(
     --data_folder "$corpus" --d_model 96 --num_layers 3 --channels "[96, 96]" --two_dimensional false
-    --number_of_epochs 20 --max_batch_length 32 --max_batch_ex 32 --lr 0.002 --avg_checkpoints 3 --num_workers 0
+    --number_of_epochs 60 --max_batch_length 32 --max_batch_ex 32 --lr 0.002 --avg_checkpoints 3 --num_workers 0
     --ckpt_interval_minutes 3 --noprogressbar
 )
 mkdir -p runs/speech_commands
+runs=(conformer_summarymixing conformer_mhsa)
 train() {
     "$python" "$recipe/train.py" "$recipe/hparams/$1.yaml" "${settings[@]}" --output_folder "runs/speech_commands/$1/3407"
 }
-train conformer_mhsa > runs/speech_commands/conformer_mhsa.txt 2>&1 &
+train "${runs[1]}" > "runs/speech_commands/${runs[1]}.txt" 2>&1 &
 other=$!
 trap 'kill $other 2> /dev/null || true' EXIT
-train conformer_summarymixing
+train "${runs[0]}"
 wait $other
-for run in conformer_summarymixing conformer_mhsa; do
-    mkdir -p "results/speech_commands_synthetic/$run/3407"
-    cp "runs/speech_commands/$run/3407/run.json" "results/speech_commands_synthetic/$run/3407/"
+folders=("runs/speech_commands/${runs[0]}/3407" "runs/speech_commands/${runs[1]}/3407")
+OMP_NUM_THREADS=2 "$python" tools/compare.py "${folders[@]}" --output "$records"
+for run in "${runs[@]}"; do
+    mkdir -p "$records/$run/3407"
+    cp "runs/speech_commands/$run/3407/run.json" "$records/$run/3407/"
 done
