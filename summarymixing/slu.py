@@ -207,9 +207,9 @@ def match_exactly(gold, heard):
 def match_by_distance(gold, heard, distance):
     """Count entities of one utterance, each wrong by as much as its filler is wrong.
 
-    Each real entity in turn takes the nearest filler of its own type that no other has taken, the first of equally near
-    ones. Such a pair is one right entity and adds its distance to both kinds of error; what is left over on either side
-    is a whole error.
+    Each entity understood, in turn, takes the nearest filler of its own type among the real ones that no other has
+    taken, the first of equally near ones, as in SLURP's evaluation tool. Such a pair is one right entity and adds its
+    distance to both kinds of error; what is left over on either side is a whole error.
 
     Parameters
     ----------
@@ -227,17 +227,17 @@ def match_by_distance(gold, heard, distance):
     >>> match_by_distance([("time", "five am")], [("time", "nine am"), ("date", "am")], word_distance)
     Confusion(true=1.0, false_positives=1.5, false_negatives=0.5)
     """
-    counts, left = Confusion(), list(heard)
-    for kind, filler in gold:
+    counts, left = Confusion(), list(gold)
+    for kind, filler in heard:
         candidates = [entity for entity in left if entity[0] == kind]
         if not candidates:
-            counts += Confusion(false_negatives=1.0)
+            counts += Confusion(false_positives=1.0)
             continue
-        nearest = min(candidates, key=lambda entity: distance(filler, entity[1]))
+        nearest = min(candidates, key=lambda entity: distance(entity[1], filler))
         left.remove(nearest)
-        error = distance(filler, nearest[1])
+        error = distance(nearest[1], filler)
         counts += Confusion(1.0, error, error)
-    return counts + Confusion(false_positives=float(len(left)))
+    return counts + Confusion(false_negatives=float(len(left)))
 
 
 def match_by_words(gold, heard):
