@@ -13,7 +13,7 @@ export OMP_NUM_THREADS=1
 
 settings=(
     --data_folder "$corpus" --d_model 96 --num_layers 3 --channels "[96, 96]" --two_dimensional false
-    --number_of_epochs 60 --max_batch_length 32 --max_batch_ex 32 --lr 0.002 --avg_checkpoints 3 --num_workers 0
+    --number_of_epochs 40 --max_batch_length 32 --max_batch_ex 32 --lr 0.002 --avg_checkpoints 3 --num_workers 0
     --ckpt_interval_minutes 3 --noprogressbar
 )
 mkdir -p runs/speech_commands
