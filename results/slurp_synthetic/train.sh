@@ -20,10 +20,10 @@ schedule="!new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule"
 settings=(
     --data_folder "$corpus" --test_splits "[test]" --vocab_size 250
     --d_model 144 --d_ffn 576 --num_layers 4 --kernel_size 15 --dropout 0.0 --channels "[144, 144]"
-    --two_dimensional false --num_decoder_layers 2 --number_of_epochs 16 --max_batch_length 20 --max_batch_ex 64
+    --two_dimensional false --num_decoder_layers 2 --number_of_epochs 10 --max_batch_length 20 --max_batch_ex 64
     --num_buckets 50 --avg_checkpoints 1 --num_workers 0 --ckpt_interval_minutes 3 --noprogressbar
     --valid_search_interval 5 --test_beam_size 4
-    --lr 0.0015 --lr_schedule "$schedule {lr: 0.0015, n_warmup_steps: 500, total_steps: 7700, decay_factor: 0.02}"
+    --lr 0.001 --lr_schedule "$schedule {lr: 0.001, n_warmup_steps: 500, total_steps: 4800, decay_factor: 0.05}"
     --augment "!new:speechbrain.augment.augmenter.Augmenter {augmentations: [$noise]}"
     --spec_augment "[$drop {$sizes, dim: 1}, $drop {$sizes, dim: 2}]"
 )
