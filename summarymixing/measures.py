@@ -29,7 +29,7 @@ class Measure:
     parts, wholes : numpy.ndarray
         (N,), what each utterance adds to the two sums: its word errors and its words, for example.
     unit : str
-        What `wholes` counts if not utterances.
+        What `wholes` counts, if that tells the size of the test set.
     compared : bool
         Whether tables show by how much runs differ in it; of two measures that say much the same, one does.
     baseline : float or None
@@ -166,7 +166,7 @@ def of_frames(references: list[str], hypotheses: list[str], baselines: dict[str,
     wrong = np.array([count.false_positives + count.false_negatives for count in counts])
     return {
         "intent_accuracy": _accuracy("intent", right, baselines),
-        "slu_f1": Measure("SLU-F1", found, found + wrong, unit="entity counts"),
+        "slu_f1": Measure("SLU-F1", found, found + wrong),
     }
 
 
