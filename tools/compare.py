@@ -104,7 +104,7 @@ def size_of(split, result):
     words = [f"{split}: {result['utterances']} utterances"]
     for measure in result["measures"].values():
         if measure["unit"]:
-            words.append(f"{measure['total']:g} {measure['unit']}")
+            words.append(f"{measure['total']:.0f} {measure['unit']}")
         if measure["baseline"] is not None:
             words.append(f"{measure['title']} {measure['baseline']:.2f} % by always telling training's most frequent")
     return ", ".join(words)

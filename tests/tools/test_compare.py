@@ -100,6 +100,11 @@ def test_frames_have_two_measures_and_a_baseline(tool, tmp_path):
     assert axes.get_ylabel() == "intent accuracy, SLU-F1 (%)"
 
 
+def test_a_large_test_set_is_counted_to_the_last_word(tool):
+    measure = {"title": "WER", "unit": "words", "total": 1234567.0, "baseline": None}
+    assert tool.size_of("test", {"utterances": 9, "measures": {"wer": measure}}) == "test: 9 utterances, 1234567 words"
+
+
 def test_recorded_speech_is_not_called_synthetic(tool, tmp_path):
     comparison = compare([read_run(make_run(tmp_path / "a", synthetic=False))], [])
     assert "synthetic" not in tool.report(comparison, None, tool.pipe_table)
