@@ -11,7 +11,7 @@ import jiwer
 import numpy as np
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.slu import Frame, match_by_characters, match_by_words
+from summarymixing.slu import Frame, match_by_characters, match_by_words, same_intent
 
 RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
 
@@ -156,7 +156,7 @@ def of_frames(references: list[str], hypotheses: list[str], baselines: dict[str,
     """
     frames = [[Frame.from_text(text) for text in texts] for texts in (references, hypotheses)]
     pairs = list(zip(*frames, strict=True))
-    right = [(gold.scenario, gold.action) == (heard.scenario, heard.action) for gold, heard in pairs]
+    right = [same_intent(gold, heard) for gold, heard in pairs]
     counts = [
         match_by_words(gold.entities, heard.entities) + match_by_characters(gold.entities, heard.entities)
         for gold, heard in pairs

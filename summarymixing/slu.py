@@ -165,10 +165,9 @@ def slu_scores(references, predictions):
     pairs = list(zip(references, predictions, strict=True))
     right = {
         name: sum(getattr(gold, name) == getattr(heard, name) for gold, heard in pairs)
-        for name in ("scenario", "action", "intent")
+        for name in ("scenario", "action")
     }
-    # The intent is the pair: names joined by "_" could be cut in two ways.
-    right["intent"] = sum((gold.scenario, gold.action) == (heard.scenario, heard.action) for gold, heard in pairs)
+    right["intent"] = sum(same_intent(gold, heard) for gold, heard in pairs)
     scores = {f"{name}_accuracy": 100 * count / len(pairs) for name, count in right.items()}
 
     matches = {"entity": match_exactly, "word": match_by_words, "char": match_by_characters}
@@ -181,6 +180,17 @@ def slu_scores(references, predictions):
         for measure in ("precision", "recall", "f1"):
             scores[f"{name}_{measure}"] = 100 * getattr(confusion, measure)
     return scores
+
+
+def same_intent(gold, heard):
+    """Whether scenario and action are both right; names joined by "_" could be cut in two ways.
+
+    Examples
+    --------
+    >>> same_intent(Frame("a_b", "c"), Frame("a", "b_c"))
+    False
+    """
+    return (gold.scenario, gold.action) == (heard.scenario, heard.action)
 
 
 def match_exactly(gold, heard):
