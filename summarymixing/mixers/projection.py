@@ -49,7 +49,8 @@ class HeadLinear(nn.Module):
     def forward(self, x):
         """Project the last dimension; (..., input_size) -> (..., output_size)."""
         if self.nhead == 1:
-            return F.linear(x, self.weight[0], self.bias)
+            # Squeezed, not indexed: the gradient of an index is written into zeros of the whole weight's size.
+            return F.linear(x, self.weight.squeeze(0), self.bias)
         return join_heads(self.each_head(split_heads(x, self.nhead)), x)
 
     def each_head(self, heads):

@@ -191,11 +191,15 @@ class SummaryMixing(Mixer):
         return self.dropout(self.summary_norm(summary))
 
     def combine(self, local, summary_parts, chunks=None):
-        """``c([f; s_bar])`` without the concatenation."""
+        """``c([f; s_bar])`` without the concatenation.
+
+        The last part has the fewest rows, so that it carries the bias: once a summary, not once a frame.
+        """
         weights = self.combiner.weight.split(self.combined_sizes(), dim=1)
-        y = F.linear(self.dropout(self.local_norm(local)), weights[0], self.combiner.bias)
-        for summary, weight in zip(summary_parts, weights[1:], strict=True):
-            add_summary(y, F.linear(summary, weight), chunks)
+        y = F.linear(self.dropout(self.local_norm(local)), weights[0])
+        biases = [None] * (len(summary_parts) - 1) + [self.combiner.bias]
+        for summary, weight, bias in zip(summary_parts, weights[1:], biases, strict=True):
+            add_summary(y, F.linear(summary, weight, bias), chunks)
         return self.activation(y)
 
     def initial_state(self, batch_size, chunks):
