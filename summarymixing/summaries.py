@@ -18,6 +18,8 @@ Conventions, the same in all of them:
 import torch
 import torch.nn.functional as F
 
+from summarymixing.running_sums import decayed_sum, past_chunks, window_sums
+
 
 def _mask(s, padding_mask):
     """Zero the padding of ``s``, (B, T, S); without padding nothing is copied."""
@@ -116,7 +118,7 @@ def _past_sums(per_chunk, chunks):
     left = chunks.left_context_size
     if left is None or left + 1 >= per_chunk.shape[1]:
         return decayed_sum(per_chunk.unsqueeze(1), 1.0).squeeze(1)
-    return _window_sums(per_chunk, left, 0) if left else per_chunk
+    return window_sums(per_chunk, left, 0) if left else per_chunk
 
 
 def causal_mean(s, padding_mask=None):
@@ -180,33 +182,12 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
         return prefix.index_select(1, last + 1) - prefix.index_select(1, first)
 
     s = _mask(s, padding_mask)
-    sums = _window_sums(s.to(_sum_dtype(s)), half_width, half_width) if chunks is None else between(s)
-    counts = between(_valid(s, padding_mask, torch.float64)).clamp(min=1)
+    sums = window_sums(s.to(_sum_dtype(s)), half_width, half_width) if chunks is None else between(s)
+    if padding_mask is None:
+        counts = (last + 1 - first)[:, None]
+    else:
+        counts = between(_valid(s, padding_mask, torch.float64)).clamp(min=1)
     return (sums / counts.to(sums.dtype)).to(s.dtype)
-
-
-def _window_sums(x, behind, ahead, block=32):
-    """Sums over [t - behind, t + ahead] without a difference of running sums, (B, T, S) -> (B, T, S).
-
-    A window is the end of one block, whole blocks, and the beginning of another. The parts are sums of the window's
-    own frames only, so that float32 is enough at any length, and a frame outside it has no part in it at all.
-    """
-    frames = x.shape[1]
-    behind, ahead = (min(reach, max(frames - 1, 0)) for reach in (behind, ahead))
-    width = behind + 1 + ahead
-    block = min(block, width)
-    whole, rest = divmod(width, block)
-    x = F.pad(x, (0, 0, behind, ahead + 1 + -(frames + width) % block)).unflatten(1, (-1, block))  # [B, N, b, S]
-    begin = -(-frames // block)  # blocks in which windows begin; they end in those from `whole` on
-    ones = torch.ones(block, block, dtype=x.dtype, device=x.device)
-    with torch.autocast(x.device.type, enabled=False):
-        sums = ones.triu() @ x[:, :begin]
-        ends = ones.tril(-1) @ x[:, whole:]
-    totals = torch.cat([sums[:, :, 0], x[:, begin:].sum(2)], dim=1)
-    sums += past_chunks(totals.flip(1), 1.0, whole - 1).flip(1)[:, :begin].unsqueeze(2)
-    if rest:  # from these positions in its block a window reaches over one whole block more
-        sums[:, :, block - rest :] += totals[:, whole : whole + begin].unsqueeze(2)
-    return sums.flatten(1, 2)[:, :frames] + ends.flatten(1, 2)[:, rest : rest + frames]
 
 
 def window_bounds(num_frames, half_width, chunks=None, device=None):
@@ -270,88 +251,3 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
     # A normaliser can be tiny (a long stretch of padding before t): divide where there is any weight at all.
     weight = total[..., -1:]
     return (total[..., :-1] / weight.where(weight > 0, 1.0)).to(s.dtype)
-
-
-def decayed_sum(values, decay, block=128):
-    """Inclusive decayed running sum along dimension 2: ``y_t = sum_{u <= t} decay ** (t - u) * values_u``.
-
-    Blocks of ``block`` frames are one small triangular product each; so is the carry between blocks.
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        (B, K, C, S).
-    decay : float
-        In (0, 1].
-    block : int
-        Frames per triangular product.
-
-    Returns
-    -------
-    torch.Tensor
-        (B, K, C, S).
-
-    Example
-    -------
-    >>> decayed_sum(torch.ones(1, 1, 3, 1), 0.5).flatten().tolist()
-    [1.0, 1.5, 1.75]
-    """
-    frames = values.shape[2]
-    block = min(block, frames)
-    values = F.pad(values, (0, 0, 0, -frames % block)).unflatten(2, (-1, block))  # [B, K, N, b, S]
-    step = torch.arange(block, device=values.device, dtype=values.dtype)
-    distance = step[:, None] - step[None, :]
-    weights = torch.where(distance >= 0, decay ** distance.clamp(min=0), 0.0)
-    with torch.autocast(values.device.type, enabled=False):  # which would round this product to its type
-        inside = weights @ values
-    if inside.shape[2] > 1:
-        carries = past_chunks(inside[:, :, :, -1].flatten(0, 1), decay**block, None)
-        carries = carries.unflatten(0, values.shape[:2]).unsqueeze(3)
-        inside += (decay ** (step + 1))[:, None] * carries
-    return inside.flatten(2, 3)[:, :, :frames]
-
-
-def past_chunks(last, decay, left_context):
-    """What each chunk inherits from the chunks before it, decayed by ``decay`` per chunk.
-
-    Arguments
-    ---------
-    last : torch.Tensor
-        (B, K, S), the decayed sum of each chunk as of its last frame.
-    decay : float
-        Per chunk.
-    left_context : int or None
-        Chunks to look back on; None for all.
-
-    Returns
-    -------
-    torch.Tensor
-        (B, K, S): ``sum_{l = 1..L} decay ** (l - 1) * last[:, k - l]``.
-
-    Example
-    -------
-    >>> past_chunks(torch.ones(1, 4, 1), 0.5, None).flatten().tolist()
-    [0.0, 1.0, 1.5, 1.75]
-    >>> past_chunks(torch.ones(1, 4, 1), 0.5, 2).flatten().tolist()
-    [0.0, 1.0, 1.5, 1.5]
-    """
-    count = last.shape[1]
-    if left_context is None or left_context >= count:
-        return _later(decayed_sum(last.unsqueeze(1), decay).squeeze(1), 1)
-    # Sums over 1, 2, 4, ... chunks, put together as the binary digits of the left context say. No difference of
-    # running sums here: it would leave rounding where a frame must see exactly nothing.
-    context, reached = torch.zeros_like(last), 0
-    doubled, size = last, 1
-    while reached < left_context:
-        if left_context & size:
-            context = context + decay**reached * _later(doubled, reached)
-            reached += size
-        if reached < left_context:
-            doubled = doubled + decay**size * _later(doubled, size)
-            size *= 2
-    return _later(context, 1)
-
-
-def _later(x, steps):
-    """(B, K, S) shifted to later k, zeros first."""
-    return F.pad(x, (0, 0, steps, 0))[:, : x.shape[1]]

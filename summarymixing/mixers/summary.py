@@ -7,6 +7,7 @@ from torch import nn
 from summarymixing import summaries
 from summarymixing.mixers.base import Mixer
 from summarymixing.mixers.projection import projection
+from summarymixing.running_sums import decayed_sum
 
 SUMMARIES = ("mean", "decay", "causal")
 
@@ -54,8 +55,8 @@ class SummaryState:
             last = values.sum(1)
             total = (self.sums.sum(1) + last).unsqueeze(1)
         else:
-            past = summaries.decayed_sum(values.unsqueeze(1), self.decay).squeeze(1)
-            future = summaries.decayed_sum(values.flip(1).unsqueeze(1), self.decay).squeeze(1).flip(1)
+            past = decayed_sum(values.unsqueeze(1), self.decay).squeeze(1)
+            future = decayed_sum(values.flip(1).unsqueeze(1), self.decay).squeeze(1).flip(1)
             last = past[:, -1]
             steps = torch.arange(1, s.shape[1] + 1, device=s.device, dtype=torch.float64)
             total = past + future - values + (self.decay**steps)[:, None] * self._context().unsqueeze(1)
