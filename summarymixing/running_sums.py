@@ -58,12 +58,18 @@ def _window_sums(x, behind, ahead):
         return sums(x, behind, ahead)
 
 
+def _padded(x, before, after):
+    """Zeros before and after in time; `F.pad` would fill all of the result with zeros first."""
+    first, last = (x.new_zeros(len(x), frames, x.shape[2]) for frames in (before, after))
+    return torch.cat([first, x, last], dim=1)
+
+
 def _narrow_sums(x, behind, ahead, block=16):
     """One product a block, of a band of ones and the block with what its windows reach beside it."""
     frames, width = x.shape[1], behind + 1 + ahead
     reached = block + width - 1
     # Neighbouring blocks share what they reach: the views overlap, nothing is copied but the padding.
-    blocks = F.pad(x, (0, 0, behind, -frames % block + ahead)).unfold(1, reached, block).transpose(2, 3)
+    blocks = _padded(x, behind, -frames % block + ahead).unfold(1, reached, block).transpose(2, 3)
     band = torch.ones(block, reached, dtype=x.dtype, device=x.device).triu().tril(width - 1)
     return (band @ blocks).flatten(1, 2)[:, :frames]
 
@@ -81,14 +87,14 @@ def _wide_sums(x, behind, ahead, block=32):
     ending = max(0, min(count, -(-(front + frames - rest) // block) - on))
     held = -(-(front + frames) // block)
     needed = max(held * block, rest + (on + ending) * block)
-    x = F.pad(x, (0, 0, front, needed - front - frames))
+    x = _padded(x, front, needed - front - frames)
     blocks = x[:, : held * block].unflatten(1, (-1, block))
 
     totals = F.pad(blocks.sum(2), (0, 0, back, 0))
     middle = past_chunks(totals.flip(1), 1.0, back + on - 1).flip(1)[:, :count]
     tops = blocks[:, on : on + count, :rest].sum(2)
     middle = middle + F.pad(tops, (0, 0, 0, count - tops.shape[1]))
-    sums = middle.repeat_interleave(block, 1).unflatten(1, (count, block))
+    sums = middle.unsqueeze(2).repeat(1, 1, block, 1)
 
     ones = torch.ones(block, block, dtype=x.dtype, device=x.device)
     ends = x[:, rest + on * block : rest + (on + ending) * block].unflatten(1, (ending, block))

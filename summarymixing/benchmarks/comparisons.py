@@ -44,13 +44,16 @@ class Ratio:
         return (self.numerator, *self.denominators)
 
     def value(self, results) -> dict:
-        """``value`` of the medians; for seconds also 10 and 90 % quantiles of the rounds' own ratios."""
-        over, under = (_measure(results, cell, self.quantity) for cell in (self.numerator, self._largest(results)))
-        found = {"value": over / under}
+        """``value`` of the medians; for seconds over the rounds that visited both, whose own ratios give quantiles."""
+        pair = self.numerator, self._largest(results)
         if self.quantity == "seconds":
-            pairs = (results[cell]["seconds"]["all"] for cell in (self.numerator, self._largest(results)))
-            spread = quantiles([a / b for a, b in zip(*pairs, strict=True)])
-            found.update(q10=spread["q10"], q90=spread["q90"])
+            rounds = list(zip(*(results[cell]["seconds"]["all"] for cell in pair), strict=False))
+            over, under = (float(np.median(seconds)) for seconds in zip(*rounds, strict=True))
+            spread = quantiles([a / b for a, b in rounds])
+            found = {"value": over / under, "q10": spread["q10"], "q90": spread["q90"]}
+        else:
+            over, under = (_measure(results, cell, self.quantity) for cell in pair)
+            found = {"value": over / under}
         if self.expected is not None:
             found["expected"] = self.expected
         return found

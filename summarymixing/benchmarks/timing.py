@@ -54,7 +54,8 @@ def time_in_turns(
 ) -> dict:
     """Visit every callable once a round, in an order that changes from round to round.
 
-    A visit repeats the callable until it lasts `visit_seconds`. Rounds go on until the time is spent.
+    A visit repeats the callable until it lasts `visit_seconds`. The time is shared equally: a slow callable is left out
+    of the later rounds, so that it takes no visits from the fast ones.
 
     Parameters
     ----------
@@ -65,13 +66,13 @@ def time_in_turns(
     rounds : tuple of int
         Fewest and most rounds.
     budget_seconds : float
-        Time for all rounds together.
+        Time for all callables together, beyond the fewest rounds.
     stopwatch : callable
         ``stopwatch(call, repetitions)`` gives the seconds of one call.
     clock : callable
         Seconds, growing.
     progress : callable, optional
-        Called with (rounds done, rounds expected) after each.
+        Called with (rounds done, most rounds) after each.
     expected : dict, optional
         Seconds that callables are known to need. One of a second or more is not tried before the first round.
 
@@ -94,23 +95,25 @@ def time_in_turns(
         long = {"repetitions": 1, "seconds": []}
         results[key] = long if known >= 1.0 else _first_visits(call, stopwatch, visit_seconds)
     alive = [key for key, result in results.items() if "seconds" in result]
-    order, started = random.Random(seed), clock()
+    order = random.Random(seed)
     fewest, most = rounds
+    share, spent = budget_seconds / max(1, len(calls)), dict.fromkeys(alive, 0.0)
     for done in range(most):
-        per_round = (clock() - started) / done if done else 0.0
-        if done >= fewest and clock() - started + per_round > budget_seconds:
+        if done >= fewest:
+            alive = [key for key in alive if spent[key] * (done + 1) / done <= share]
+        if not alive:
             break
         order.shuffle(alive)
         for key in tuple(alive):
+            begun = clock()
             try:
                 results[key]["seconds"].append(stopwatch(calls[key], results[key]["repetitions"]))
             except Exception as error:  # whatever it is, the others are measured
                 results[key] = failure(error)
                 alive.remove(key)
+            spent[key] += clock() - begun
         if progress is not None:
-            per_round = (clock() - started) / (done + 1)
-            expected = budget_seconds / per_round if per_round else most
-            progress(done + 1, min(most, max(fewest, done + 1, math.floor(expected))))
+            progress(done + 1, most)
     return results
 
 

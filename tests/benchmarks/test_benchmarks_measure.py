@@ -127,6 +127,24 @@ def test_rounds_fill_the_time_there_is():
         assert {len(result["seconds"]) for result in found.values()} == {expected}
 
 
+def test_a_slow_call_takes_no_visits_from_a_fast_one():
+    clock = {"now": 0.0}
+
+    def stopwatch(seconds, repetitions):
+        clock["now"] += seconds
+        return seconds
+
+    found = time_in_turns(
+        {"fast": 1.0, "slow": 10.0},
+        rounds=(3, 20),
+        budget_seconds=100.0,
+        stopwatch=stopwatch,
+        clock=lambda: clock["now"],
+    )
+    assert len(found["slow"]["seconds"]) == 5  # its half of the time
+    assert len(found["fast"]["seconds"]) == 20
+
+
 def test_a_call_known_to_be_long_is_not_tried_first():
     count = []
     time_in_turns({"a": lambda: count.append(1)}, rounds=(2, 2), expected={"a": 5.0})
