@@ -30,3 +30,23 @@ def keep_freed_memory():
     # No block of its own mapping, which would go back when freed; grow by 256 MiB; give nothing back below 2 GiB.
     settings = {_MMAP_MAX: 0, _TOP_PAD: 2**28, _TRIM_THRESHOLD: _LARGEST}
     return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())
+
+
+def return_freed_memory():
+    """Give the memory that `keep_freed_memory` has kept back to the system, once.
+
+    Blocks of many sizes leave gaps that no larger block fits in: kept without end, they can take all of the memory.
+
+    Returns
+    -------
+    bool
+        Whether any was returned; False where the C library is not glibc.
+
+    Examples
+    --------
+    >>> return_freed_memory() in (True, False)
+    True
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    return ctypes.CDLL(None).malloc_trim(0) == 1

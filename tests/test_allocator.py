@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: counted in page faults, not in time."""
+"""Freed memory stays with the process until it is returned: counted in page faults and pages, not in time."""
 
 import platform
 import subprocess
@@ -21,11 +21,32 @@ for _ in range(3):
 print(faults() - before)
 """
 
+RETURN = """
+import torch
+from summarymixing.allocator import keep_freed_memory, return_freed_memory
+from summarymixing.benchmarks.memory import resident_now
+keep_freed_memory()
+before = resident_now()
+held = [torch.zeros(10_000_000) for _ in range(8)]
+del held
+kept = resident_now()
+assert return_freed_memory()
+print(kept - before, resident_now() - before)
+"""
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it tests")
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose mallopt it tests")
+
+@needs_glibc
 def test_a_repeated_step_takes_no_new_pages():
     def faults(how):
         command = [sys.executable, "-c", COUNT_FAULTS, how]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert faults("keep") < 100 < 1000 < faults("default")
+
+
+@needs_glibc
+def test_what_was_kept_is_returned():
+    found = subprocess.run([sys.executable, "-c", RETURN], check=True, capture_output=True, text=True).stdout
+    kept, returned = (int(number) for number in found.split())
+    assert kept > 300_000_000 > 100_000_000 > returned

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.benchmarks import plots, report, side_by_side, targets
 from summarymixing.benchmarks.cells import DTYPES, LEVELS, MODES, STEPS
 from summarymixing.benchmarks.guard import Guard
@@ -146,7 +145,6 @@ def main(argv=None):
     suites = [build(name, arguments) for name in dict.fromkeys(names)]
     for suite in suites:
         check_device(suite)
-    keep_freed_memory()  # as trainings do
     # Threads of a library that would otherwise start with the first operation.
     torch.set_num_threads(arguments.threads)
     guard = Guard()

@@ -7,12 +7,15 @@ import gc
 
 import torch
 
-from summarymixing.allocator import keep_freed_memory
+from summarymixing.allocator import keep_freed_memory, return_freed_memory
 from summarymixing.benchmarks import cells as cells_module
 from summarymixing.benchmarks.cells import Cell, Workbench
-from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process
+from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process, resident_now
 from summarymixing.benchmarks.timing import cpu_seconds, cuda_seconds, quantiles, time_in_turns
 from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
+
+#: Resident bytes up to which freed memory is kept between visits.
+KEPT_BYTES = 4 * 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +100,7 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
                 calls[cell] = call
             except Exception as error:  # a cell that fails leaves the others alone
                 _fail(result, failure(error))
-    stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else cpu_seconds
+    stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else _cpu_seconds
     times = time_in_turns(
         calls,
         options.seed,
@@ -115,6 +118,13 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
         else:
             _fail(results[cell], found)
     return results
+
+
+def _cpu_seconds(call, repetitions: int) -> float:
+    seconds = cpu_seconds(call, repetitions)
+    if resident_now() > KEPT_BYTES:
+        return_freed_memory()
+    return seconds
 
 
 def _fail(result: dict, found: dict) -> None:
