@@ -14,9 +14,6 @@ from summarymixing.benchmarks.memory import available_bytes, failure, growth_of,
 from summarymixing.benchmarks.timing import cpu_seconds, cuda_seconds, quantiles, time_in_turns
 from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
 
-#: Resident bytes up to which freed memory is kept between visits.
-KEPT_BYTES = 4 * 2**30
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -100,7 +97,7 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
                 calls[cell] = call
             except Exception as error:  # a cell that fails leaves the others alone
                 _fail(result, failure(error))
-    stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else _cpu_seconds
+    stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else _roomy(calls, results, limit)
     times = time_in_turns(
         calls,
         options.seed,
@@ -120,10 +117,15 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
     return results
 
 
-def _cpu_seconds(call, repetitions: int) -> float:
-    seconds = cpu_seconds(call, repetitions)
-    if resident_now() > KEPT_BYTES:
-        return_freed_memory()
+def _roomy(calls: dict, results: dict, limit: int):
+    """A stopwatch that first returns kept memory where a call would not find enough beside it."""
+    needed = {call: (results[cell]["memory"] or {"growth_bytes": 0})["growth_bytes"] for cell, call in calls.items()}
+
+    def seconds(call, repetitions):
+        if resident_now() + needed[call] > limit:
+            return_freed_memory()
+        return cpu_seconds(call, repetitions)
+
     return seconds
 
 

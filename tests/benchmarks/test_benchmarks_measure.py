@@ -185,6 +185,17 @@ def hold(size):
     return lambda: held.append(torch.ones(size, dtype=torch.uint8))
 
 
+@pytest.mark.parametrize("resident, returned", [(60, False), (61, True)])
+def test_kept_memory_is_returned_where_a_call_needs_it(monkeypatch, resident, returned):
+    returns = []
+    monkeypatch.setattr(measure, "resident_now", lambda: resident)
+    monkeypatch.setattr(measure, "return_freed_memory", lambda: returns.append(True))
+    calls = {"a": lambda: None}
+    stopwatch = measure._roomy(calls, {"a": {"memory": {"growth_bytes": 40}}}, limit=100)
+    assert stopwatch(calls["a"], 1) >= 0.0
+    assert returns == [True] * returned
+
+
 def test_memory_limit_of_a_fresh_process():
     assert in_fresh_process(allocate, 10**6, limit_bytes=10**9) == {"bytes": 10**6}
     found = in_fresh_process(allocate, 2 * 10**9, limit_bytes=10**9)
