@@ -149,7 +149,7 @@ class Workbench:
             found = entry(cell.mixer)
             activated = found.activations if cell.level == "arithmetic" else 0
             shapes = [(cell.rows, cell.frames, cell.d_model)] * activated
-            return FloorCall(found.products(cell.shape), cell.backward, dtype, cell.device, shapes)
+            return FloorCall(found.products(cell.shape), cell.backward, dtype, cell.device, shapes, self._random)
         if cell.level == "copy":
             parameters = sum(p.numel() for p in entry(cell.mixer).factory(cell.d_model).parameters())
             itemsize = DTYPES[cell.dtype].itemsize

@@ -118,12 +118,17 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
 
 
 def _roomy(calls: dict, results: dict, limit: int):
-    """A stopwatch that first returns kept memory where a call would not find enough beside it."""
+    """A stopwatch that first returns kept memory where a call would not find enough beside it.
+
+    If that is not enough, it raises MemoryError: the system would kill this process, and all results with it.
+    """
     needed = {call: (results[cell]["memory"] or {"growth_bytes": 0})["growth_bytes"] for cell, call in calls.items()}
 
     def seconds(call, repetitions):
         if resident_now() + needed[call] > limit:
             return_freed_memory()
+            if needed[call] > available_bytes():
+                raise MemoryError(f"it needs {needed[call] / 1e9:.1f} GB beside what the other cells hold")
         return cpu_seconds(call, repetitions)
 
     return seconds

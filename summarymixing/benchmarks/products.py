@@ -197,17 +197,20 @@ class FloorCall:
         Where they live.
     activations : list of tuple of int
         Also computes GELU of tensors of these shapes, and its backward pass.
+    random : callable, optional
+        Makes the operands from (shape, dtype, device); several floors that are given the same can share theirs.
 
     Examples
     --------
     >>> FloorCall([Product(2, 3, 4, 5)], True, torch.float32, "cpu")()
     """
 
-    def __init__(self, products, backward: bool, dtype: torch.dtype, device: str, activations=()):
+    def __init__(self, products, backward: bool, dtype: torch.dtype, device: str, activations=(), random=None):
         # Operands of one shape are one tensor: that can only make the floor lower.
-        @functools.cache
+        random = functools.cache(_random) if random is None else random
+
         def operand(*shape):
-            return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+            return random(shape, dtype, device)
 
         self.backward = backward
         self.steps = []
@@ -231,6 +234,10 @@ class FloorCall:
             F.gelu(x)
             if self.backward:
                 torch.ops.aten.gelu_backward(x, x)
+
+
+def _random(shape, dtype, device):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
 
 
 class CopyCall:

@@ -190,10 +190,15 @@ def test_kept_memory_is_returned_where_a_call_needs_it(monkeypatch, resident, re
     returns = []
     monkeypatch.setattr(measure, "resident_now", lambda: resident)
     monkeypatch.setattr(measure, "return_freed_memory", lambda: returns.append(True))
+    monkeypatch.setattr(measure, "available_bytes", lambda: 40)
     calls = {"a": lambda: None}
     stopwatch = measure._roomy(calls, {"a": {"memory": {"growth_bytes": 40}}}, limit=100)
     assert stopwatch(calls["a"], 1) >= 0.0
     assert returns == [True] * returned
+    monkeypatch.setattr(measure, "available_bytes", lambda: 39)
+    if returned:
+        with pytest.raises(MemoryError, match="beside what the other cells hold"):
+            stopwatch(calls["a"], 1)
 
 
 def test_memory_limit_of_a_fresh_process():
