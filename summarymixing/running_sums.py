@@ -68,10 +68,14 @@ def _narrow_sums(x, behind, ahead, block=16):
     """One product a block, of a band of ones and the block with what its windows reach beside it."""
     frames, width = x.shape[1], behind + 1 + ahead
     reached = block + width - 1
-    # Neighbouring blocks share what they reach: the views overlap, nothing is copied but the padding.
+    # Neighbouring blocks share what they reach: the views overlap, and flattened over utterances they would be copied.
     blocks = _padded(x, behind, -frames % block + ahead).unfold(1, reached, block).transpose(2, 3)
     band = torch.ones(block, reached, dtype=x.dtype, device=x.device).triu().tril(width - 1)
-    return (band @ blocks).flatten(1, 2)[:, :frames]
+    band = band.expand(blocks.shape[1], -1, -1)
+    sums = x.new_empty(len(x), blocks.shape[1], block, x.shape[2])
+    for target, utterance in zip(sums, blocks, strict=True):
+        torch.bmm(band, utterance, out=target)
+    return sums.flatten(1, 2)[:, :frames]
 
 
 def _wide_sums(x, behind, ahead, block=32):
