@@ -8,8 +8,8 @@ that a sum leaves out has no part in it, not even by rounding.
 import torch
 import torch.nn.functional as F
 
-#: Frames of the widest window that is summed by one product; a wider one would multiply more than it saves.
-WIDEST_BAND = 64
+#: Frames of the widest window that is summed by one product, whose work grows with the width.
+WIDEST_BAND = 128
 
 
 def window_sums(x, behind, ahead):
@@ -58,18 +58,12 @@ def _window_sums(x, behind, ahead):
         return sums(x, behind, ahead)
 
 
-def _padded(x, before, after):
-    """Zeros before and after in time; `F.pad` would fill all of the result with zeros first."""
-    first, last = (x.new_zeros(len(x), frames, x.shape[2]) for frames in (before, after))
-    return torch.cat([first, x, last], dim=1)
-
-
 def _narrow_sums(x, behind, ahead, block=16):
     """One product a block, of a band of ones and the block with what its windows reach beside it."""
     frames, width = x.shape[1], behind + 1 + ahead
     reached = block + width - 1
     # Neighbouring blocks share what they reach: the views overlap, and flattened over utterances they would be copied.
-    blocks = _padded(x, behind, -frames % block + ahead).unfold(1, reached, block).transpose(2, 3)
+    blocks = F.pad(x, (0, 0, behind, -frames % block + ahead)).unfold(1, reached, block).transpose(2, 3)
     band = torch.ones(block, reached, dtype=x.dtype, device=x.device).triu().tril(width - 1)
     band = band.expand(blocks.shape[1], -1, -1)
     sums = x.new_empty(len(x), blocks.shape[1], block, x.shape[2])
@@ -91,7 +85,7 @@ def _wide_sums(x, behind, ahead, block=32):
     ending = max(0, min(count, -(-(front + frames - rest) // block) - on))
     held = -(-(front + frames) // block)
     needed = max(held * block, rest + (on + ending) * block)
-    x = _padded(x, front, needed - front - frames)
+    x = F.pad(x, (0, 0, front, needed - front - frames))
     blocks = x[:, : held * block].unflatten(1, (-1, block))
 
     totals = F.pad(blocks.sum(2), (0, 0, back, 0))
