@@ -12,7 +12,7 @@ from speechbrain.nnet.losses import ctc_loss
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import lobes
-from summarymixing.benchmarks.products import CopyCall, FloorCall, Shape, unavoidable_bytes
+from summarymixing.benchmarks.products import CopyCall, FloorCall, Shape, random_tensor, unavoidable_bytes
 from summarymixing.benchmarks.registry import entry
 from summarymixing.decoding import ctc_greedy_tokens
 from summarymixing.errors import InputError
@@ -180,8 +180,7 @@ class Workbench:
         return module, compiled(module) if mode == "compile" else module
 
     def _make_random(self, shape, dtype, device, number=0):
-        generator = torch.Generator().manual_seed(self.seed + number)
-        return torch.randn(shape, generator=generator).to(device, dtype)
+        return random_tensor(shape, dtype, device, self.seed + number)
 
     def _input(self, cell):
         dtype = torch.bfloat16 if cell.dtype == "bfloat16" else torch.float32

@@ -207,7 +207,7 @@ class FloorCall:
 
     def __init__(self, products, backward: bool, dtype: torch.dtype, device: str, activations=(), random=None):
         # Operands of one shape are one tensor: that can only make the floor lower.
-        random = functools.cache(_random) if random is None else random
+        random = functools.cache(random_tensor) if random is None else random
 
         def operand(*shape):
             return random(shape, dtype, device)
@@ -236,8 +236,15 @@ class FloorCall:
                 torch.ops.aten.gelu_backward(x, x)
 
 
-def _random(shape, dtype, device):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+def random_tensor(shape, dtype: torch.dtype, device: str, seed: int = 0) -> torch.Tensor:
+    """Normal numbers that are the same on every device.
+
+    Examples
+    --------
+    >>> random_tensor((2, 3), torch.float32, "cpu").shape
+    torch.Size([2, 3])
+    """
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
 
 class CopyCall:
