@@ -22,11 +22,14 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	$(PY) -m pip install -e . --no-deps
 	touch $@
 
+# A worker a core; the files that share a trained run go to one of them (conftest.py).
+WORKERS ?= auto
+
 test: install
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 test-fast: install
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 lint: install
 	$(PY) -m ruff check .

@@ -5,6 +5,7 @@ import torch
 from speechbrain.nnet.losses import ctc_loss
 from torchaudio.functional import rnnt_loss
 
+from summarymixing.errors import InputError
 from summarymixing.tasks.recognition import Recognition
 
 
@@ -58,6 +59,23 @@ class Transducer(Recognition):
     ``ctc_epochs`` (the first epochs that use CTC) and ``decoder``
     (:class:`~summarymixing.decoding.TransducerSearcher`). :meth:`test` also takes another searcher.
     """
+
+    def __init__(self, experiment, record):
+        super().__init__(experiment, record)
+        for key, context in (("precision", self.training_ctx), ("eval_precision", self.evaluation_ctx)):
+            self._refuse_missing_lstm(key, context)
+
+    def _refuse_missing_lstm(self, key, context):
+        """Ask for the prediction network's LSTM: oneDNN has none in 16 bits for some CPUs."""
+        try:
+            with context:
+                self.hparams.model.predict_all(torch.zeros(1, 1, dtype=torch.long, device=self.device))
+        except RuntimeError as error:
+            if "primitive" not in str(error):
+                raise
+            raise InputError(
+                f"--{key} {getattr(self, key)}: PyTorch has no LSTM in this type on this CPU; use --{key} fp32"
+            ) from error
 
     def compute_forward(self, batch, stage):
         """In training logits and CTC log-probabilities, else the encoder's output; with its frame counts."""
