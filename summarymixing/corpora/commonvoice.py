@@ -1,5 +1,6 @@
 """Common Voice: from its TSV lists and clips to CSV manifests."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ MIN_SECONDS = 0.025
 #: Characters, spaces included, that nobody says in a second; reading aloud takes 10 to 20. A clip with more is cut off.
 MAX_CHARACTERS_PER_SECOND = 30.0
 # Raise it with every change to what a manifest holds, so that older ones are made again.
-_VERSION = 1
+_VERSION = 2
 
 
 class _Record(NamedTuple):
@@ -41,9 +42,10 @@ def prepare(
 ):
     """Write one CSV manifest a split, or reuse those of an earlier call.
 
-    The columns are ID (the clip's name), duration (seconds), wav (absolute path), spk_id (``client_id``) and wrd (the
-    sentence as :func:`~summarymixing.corpora.text_normalisation.normalise` writes it). The layout is that of every
-    release: ``<locale>/<split>.tsv`` beside ``<locale>/clips/``; the lists' columns are found by name.
+    The columns are ID (the clip's path below the locale's folder, such as ``clips/common_voice_fr_17299384.mp3``),
+    duration (seconds), wav (absolute path), spk_id (``client_id``) and wrd (the sentence as
+    :func:`~summarymixing.corpora.text_normalisation.normalise` writes it). The layout is that of every release:
+    ``<locale>/<split>.tsv`` beside ``<locale>/clips/``; the lists' columns are found by name.
 
     Left out, and named in ``<split>.skipped.csv``: clips that are missing, of zero bytes, unreadable or shorter than a
     frame; sentences that are empty, cannot be normalised, or are too long for their clip; lines with another number of
@@ -177,7 +179,7 @@ def _read_records(folder, split, locale):
             row = dict(zip(columns, values, strict=True))
             locales.add(row.get("locale") or locale)
             record = _record(list_file, folder / "clips", row, locale)
-            record_id = record.clip.stem if record.clip else line_id
+            record_id = os.path.relpath(record.clip, folder) if record.clip else line_id
             if record_id in records:
                 first, record_id = record_id, line_id
                 record = _repeated(records, first, record)

@@ -1,5 +1,9 @@
 """LibriSpeech: from its folders to CSV manifests."""
 
+import codecs
+import contextlib
+import os
+import unicodedata
 from pathlib import Path
 
 from summarymixing.corpora.audio import inspect_audio
@@ -9,23 +13,32 @@ from summarymixing.errors import InputError
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
 # One analysis frame: anything shorter gives a recogniser nothing to look at.
 MIN_SECONDS = 0.025
+#: A file of one of these is a recording even if no transcript names it. The first two win over the rest, in this order.
+AUDIO_SUFFIXES = (
+    ".flac .wav .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .gsm .m4a .mka .mkv .mp2 .mp3 .mp4 .nist .oga .ogg .opus "
+    ".rf64 .snd .sph .spx .tta .w64 .webm .wma .wv"
+).split()
 # Raise it with every change to what a manifest holds, so that older ones are made again.
-_VERSION = 1
-_AUDIO_SUFFIXES = (".flac", ".wav")
+_VERSION = 2
 _TRANSCRIPT_SUFFIX = ".trans.txt"
+# Beside every file that macOS copies to a disk of another kind lies one of this name, with its attributes.
+_APPLE_DOUBLE = "._"
 
 
 def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers=None, progress=True):
     """Write one CSV manifest a split, or reuse those of an earlier call.
 
-    The columns are ID, duration (seconds), wav (absolute path), spk_id and wrd (the transcript as
-    it stands). The layout is LibriSpeech's, ``<split>/<speaker>/<chapter>/<ID>.flac`` (or
-    ``.wav``; where both exist, the FLAC) beside ``<speaker>-<chapter>.trans.txt``.
+    The columns are ID (the recording's path below `data_folder`, without its extension), duration (seconds), wav
+    (absolute path), spk_id and wrd (the transcript as it stands). The layout is LibriSpeech's,
+    ``<split>/<speaker>/<chapter>/<name>.flac`` beside ``<speaker>-<chapter>.trans.txt``, whose lines are
+    ``<name> <words>``: a line belongs to the recording of that name in its own folder, so other folders may hold the
+    name again. Any other ``*.trans.txt`` will do as well, and any other audio file: of several with one name the FLAC
+    is taken, then the WAV, then the first in the order of the alphabet. Capitals in extensions make no difference.
 
-    A recording that is unreadable, truncated, empty or shorter than a frame, or whose transcript
-    is missing, empty, contradictory or not UTF-8, is left out, and so is a transcript without
-    recording; ``<split>.skipped.csv`` names them. A manifest is made again when the settings, or
-    the name, size or date of a file of its splits has changed.
+    A recording that is unreadable, truncated, empty or shorter than a frame, or whose transcript is missing, empty,
+    contradictory, not UTF-8 or holds control characters, is left out, and so is a transcript without recording;
+    ``<split>.skipped.csv`` names them. A manifest is made again when the settings, or the name, size or date of a file
+    of its splits has changed.
 
     Parameters
     ----------
@@ -63,8 +76,8 @@ def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers
     >>> soundfile.write(chapter / "84-121123-0000.flac", torch.rand(16000).numpy(), 16000)
     >>> _ = (chapter / "84-121123.trans.txt").write_text("84-121123-0000 GO ON\\n")
     >>> manifests = prepare(root, root / "manifests", ["dev-clean"], progress=False)
-    >>> manifests["dev-clean"].read_text().splitlines()[0]
-    'ID,duration,wav,spk_id,wrd'
+    >>> manifests["dev-clean"].read_text().split(",")[4:6]
+    ['wrd\\ndev-clean/84/121123/84-121123-0000', '1.000000']
     """
     if isinstance(splits, str):
         raise InputError(f"splits: expected a list of split names, got the text {splits!r}")
@@ -81,7 +94,7 @@ def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers
 
 
 def _prepare_split(data_folder, manifest_folder, split, max_bad_fraction, workers, progress):
-    files = []
+    records = {}
     folders = split.split("+")
     for name in folders:
         if not name or not (data_folder / name).is_dir():
@@ -90,50 +103,69 @@ def _prepare_split(data_folder, manifest_folder, split, max_bad_fraction, worker
                 f"{data_folder} has no split folder {name!r}; folders there: {present or 'none'}; "
                 "correct the split's name or the key data_folder"
             )
-        files += _scan(data_folder / name)
+        for chapter in (data_folder / name).glob("*/*/"):
+            records.update(_read_chapter(chapter, chapter.relative_to(data_folder).as_posix()))
     if len(set(folders)) < len(folders):
         raise InputError(f"splits: {split!r} names a folder twice; name it once")
 
     def find_records():
-        audio, transcripts = _records([Path(path) for path, _, _ in files])
-        if not audio:
+        if not any(recording for recording, _ in records.values()):
             raise InputError(
-                f"{data_folder}: split {split!r} holds no .flac or .wav recordings as "
-                "<speaker>/<chapter>/<ID>.flac; check the key data_folder"
+                f"{data_folder}: split {split!r} holds no recordings as <speaker>/<chapter>/<name>.flac (or .wav, "
+                ".ogg, .mp3, ...); check the key data_folder"
             )
-        ids = sorted(audio.keys() | transcripts.keys())
-        return ids, lambda record_id: _examine(audio.get(record_id), transcripts.get(record_id))
+        # By name first, so that the order of a split does not depend on how it is divided into folders.
+        ids = sorted(records, key=lambda record_id: (record_id.rpartition("/")[2], record_id))
+        return ids, lambda record_id: _examine(*records[record_id])
 
+    files = {recording for recording, _ in records.values() if recording}
+    files.update(file for _, lines in records.values() for _, file in lines)
     settings = {"version": _VERSION, "data_folder": str(data_folder), "split": split}
     return prepare_split(
-        split, manifest_folder, FIELDS, settings, files, find_records, max_bad_fraction, workers, progress
+        split, manifest_folder, FIELDS, settings, stat_files(files), find_records, max_bad_fraction, workers, progress
     )
 
 
-def _scan(folder):
-    """Return (path, size, modification time in ns) of the files of a split, sorted by path."""
-    names = (*_AUDIO_SUFFIXES, _TRANSCRIPT_SUFFIX)
-    return stat_files(path for path in folder.glob("*/*/*") if path.name.endswith(names))
+def _read_chapter(folder, prefix):
+    """Return {ID: (recording or None, [(words, transcript file), ...])} of one folder; words are bytes."""
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(_APPLE_DOUBLE)]
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+    transcripts, recordings = {}, {}
+    for file in sorted(name for name in names if name.lower().endswith(_TRANSCRIPT_SUFFIX)):
+        names.remove(file)
+        for name, words in _read_transcripts(folder / file):
+            transcripts.setdefault(name, []).append((words, folder / file))
+    for file in sorted(names, key=_preference):
+        name, suffix = os.path.splitext(file)
+        if name in transcripts or suffix.lower() in AUDIO_SUFFIXES:
+            recordings.setdefault(name, folder / file)
+    names = recordings.keys() | transcripts.keys()
+    return {f"{prefix}/{name}": (recordings.get(name), transcripts.get(name, [])) for name in names}
 
 
-def _records(paths):
-    """Return {ID: audio file} and {ID: [(transcript bytes, transcript file), ...]}."""
-    audio, transcripts = {}, {}
-    for path in paths:
-        if not path.name.endswith(_TRANSCRIPT_SUFFIX):
-            # Sorted paths bring .wav after .flac, and the FLAC is the original.
-            audio.setdefault(path.stem, path)
-            continue
-        try:
-            lines = path.read_bytes().splitlines()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        # Bytes, because one line in another encoding must not cost the whole chapter.
-        for line in filter(None, map(bytes.strip, lines)):
-            record_id, _, words = line.partition(b" ")
-            record_id = record_id.decode(errors="replace")
-            transcripts.setdefault(record_id, []).append((words, path))
-    return audio, transcripts
+def _preference(file):
+    """Key that sorts the files of one name: FLAC, WAV, other audio, the rest."""
+    suffix = os.path.splitext(file)[1].lower()
+    rank = min(AUDIO_SUFFIXES.index(suffix), 2) if suffix in AUDIO_SUFFIXES else 3
+    return rank, file
+
+
+def _read_transcripts(path):
+    """Yield (name, words) of each line; words are bytes, as a line in another encoding must not cost the others."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with contextlib.suppress(UnicodeDecodeError):
+            content = content.decode("utf-16").encode()
+    for line in content.splitlines():
+        # Files that were joined have a byte-order mark in the middle too.
+        name, *words = line.removeprefix(codecs.BOM_UTF8).split(None, 1) or [b""]
+        if name:
+            yield os.fsdecode(name), b"".join(words)
 
 
 def _examine(path, transcripts):
@@ -150,6 +182,8 @@ def _examine(path, transcripts):
         return None, transcripts[0][1], "transcript is not UTF-8"
     if not words:
         return None, transcripts[0][1], "empty transcript"
+    if any(unicodedata.category(character) == "Cc" for character in words):
+        return None, transcripts[0][1], "control character in the transcript"
     try:
         seconds = inspect_audio(path, MIN_SECONDS)
     except InputError as error:

@@ -9,6 +9,9 @@ from summarymixing.files import atomic_open
 
 logger = logging.getLogger(__name__)
 
+# A field may be longer than the csv module allows by default: the transcript of an hour is.
+csv.field_size_limit(2**31 - 1)
+
 _SHOWN = 3
 # What a generated corpus has in its root: SETTINGS_FILE of summarymixing.synthetic, which needs packages of its own.
 _GENERATED = "corpus.json"
@@ -43,6 +46,26 @@ def write_manifest(path, rows, fields):
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def printable(text):
+    r"""Text with what cannot be written as UTF-8 replaced by its escape, such as a file name in another encoding.
+
+    Parameters
+    ----------
+    text : str
+        Such as Python gives for a path.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(printable("naïve/caf\udce9.flac"))
+    naïve/caf\udce9.flac
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_manifest(path):
@@ -138,7 +161,8 @@ class BadRecords:
 
     def add(self, record_id, file, reason):
         """Note one record: its ID, the file at fault and the reason in a few words."""
-        self.records.append({"ID": record_id, "file": str(file), "reason": reason})
+        entry = {"ID": record_id, "file": file, "reason": reason}
+        self.records.append({key: printable(str(value)) for key, value in entry.items()})
 
     def close(self, total):
         """Write the report and judge the share of bad records among `total`.

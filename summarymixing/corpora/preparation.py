@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from summarymixing.corpora.manifest import BadRecords, write_manifest
+from summarymixing.corpora.manifest import BadRecords, printable, write_manifest
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
 
@@ -32,6 +32,8 @@ def prepare_split(
     choose=None,
 ):
     """Write the manifest of one split, or reuse that of an earlier call.
+
+    A record whose path or text cannot be written as UTF-8 is left out like a bad one, its name escaped.
 
     A manifest is made again when `settings`, or the name, size or date of one of `files`, has changed. A preparation
     that was killed goes on where it was: results are kept in ``<split>.journal`` until the manifest is complete.
@@ -109,13 +111,14 @@ def prepare_split(
     rows, chosen_out = [], []
     for record_id in ids:
         row, file, reason = journal.results[record_id]
+        reason = reason or _unwritable(row)
         choice = choose(row) if choose and not reason else None
         if reason:
             bad.add(record_id, file, reason)
         elif choice:
-            chosen_out.append({"ID": record_id, "file": file, "reason": choice})
+            chosen_out.append({"ID": printable(record_id), "file": printable(file), "reason": choice})
         else:
-            rows.append({"ID": record_id, **row})
+            rows.append({"ID": printable(record_id), **row})
     bad.close(total=len(ids))
     _report_choice(split, manifest_folder / f"{split}.left_out.csv", chosen_out, len(ids), rows)
     write_manifest(manifest, rows, fields)
@@ -124,6 +127,16 @@ def prepare_split(
         json.dump(settings, file, indent=2)
     journal.path.unlink()
     return manifest
+
+
+def _unwritable(row):
+    """Why a row cannot stand in a manifest, which is UTF-8; None if it can."""
+    for column, value in row.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            return "its path is not UTF-8; rename it" if column == "wav" else f"its {column} is not Unicode text"
+    return None
 
 
 def _report_choice(split, report, chosen_out, total, rows):

@@ -34,7 +34,7 @@ _EVALUATION_SEED = 0
 _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 _NAME = re.compile(r"(?:.+_)?([^_]+)_nohash_\d+\.wav")
 # Raise it with every change to what a manifest holds, so that older ones are made again.
-_VERSION = 1
+_VERSION = 2
 
 
 def prepare(
@@ -174,7 +174,7 @@ class _Corpus:
 
     def _read_list(self, name):
         try:
-            lines = (self.root / name).read_text(encoding="utf-8").split("\n")
+            lines = (self.root / name).read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{self.root / name}: the list of a split cannot be read ({type(error).__name__}); it is part of the "

@@ -1,5 +1,6 @@
 """Datasets for speech recognition: manifest rows to waveforms and tokens."""
 
+import functools
 import logging
 
 import torch
@@ -9,11 +10,38 @@ from speechbrain.utils.distributed import run_on_main
 from torch.utils.data import Sampler
 
 from summarymixing.corpora.audio import read_audio
-from summarymixing.corpora.manifest import describe
+from summarymixing.corpora.manifest import describe, read_manifest
 from summarymixing.errors import InputError
 from summarymixing.tasks.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
+
+
+def manifest_dataset(manifest):
+    """A dataset of the rows of a manifest; their ``duration`` is a number.
+
+    SpeechBrain's own ``from_csv`` takes ``$word`` in a transcript or a path for a variable.
+
+    Arguments
+    ---------
+    manifest : str or pathlib.Path
+        CSV with the columns ID and duration, from :func:`~summarymixing.corpora.manifest.write_manifest`.
+
+    Returns
+    -------
+    DynamicItemDataset
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from summarymixing.corpora.manifest import write_manifest
+    >>> path = tempfile.mkdtemp() + "/train.csv"
+    >>> write_manifest(path, [{"ID": "a", "duration": "1.5", "wrd": "FOR $5"}], ["ID", "duration", "wrd"])
+    >>> manifest_dataset(path).data
+    {'a': {'duration': 1.5, 'wrd': 'FOR $5'}}
+    """
+    rows = read_manifest(manifest)
+    return DynamicItemDataset({row.pop("ID"): {**row, "duration": float(row["duration"])} for row in rows})
 
 
 def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
@@ -34,11 +62,11 @@ def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
     -------
     DynamicItemDataset
     """
-    dataset = DynamicItemDataset.from_csv(csv_path=str(manifest))
-    dataset.add_dynamic_item(lambda wav: read_audio(wav, sample_rate), takes="wav", provides="sig")
-    dataset.add_dynamic_item(
-        lambda wrd: torch.LongTensor(encode_text(wrd, tokenizer, blank_index)), takes="wrd", provides="tokens"
-    )
+    dataset = manifest_dataset(manifest)
+    # Not functions made here: workers that are spawned, as on macOS, receive the dataset pickled.
+    dataset.add_dynamic_item(functools.partial(read_audio, sample_rate=sample_rate), takes="wav", provides="sig")
+    encode = functools.partial(_token_tensor, tokenizer=tokenizer, blank_index=blank_index)
+    dataset.add_dynamic_item(encode, takes="wrd", provides="tokens")
     dataset.set_output_keys(["id", "duration", "sig", "tokens", "wrd"])
     return dataset
 
@@ -46,6 +74,10 @@ def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
 def encode_text(text, tokenizer, blank_index=0):
     """Tokens of a transcript, without the blank; a list of int."""
     return [token for token in tokenizer.encode_as_ids(text) if token != blank_index]
+
+
+def _token_tensor(text, tokenizer, blank_index):
+    return torch.LongTensor(encode_text(text, tokenizer, blank_index))
 
 
 def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000, blank_index=0):

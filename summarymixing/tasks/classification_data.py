@@ -4,13 +4,12 @@ import functools
 from collections import Counter
 from pathlib import Path
 
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError
-from summarymixing.tasks.asr_data import dynamic_batches, prepared_manifests
+from summarymixing.tasks.asr_data import dynamic_batches, manifest_dataset, prepared_manifests
 
 # A piece of a long recording is read again and again: its recording stays in memory.
 _long_recording = functools.lru_cache(maxsize=16)(read_audio)
@@ -24,9 +23,9 @@ def read_piece(wav, duration, start, gain, sample_rate=16000):
     wav : str
         The audio file.
     duration, start : float
-        In seconds. A recording that starts at 0 is read to its end.
+        In seconds, ``start`` also as text. A recording that starts at 0 is read to its end.
     gain : float
-        Factor.
+        Factor; also as text.
     sample_rate : int
         In Hz.
 
@@ -44,6 +43,7 @@ def read_piece(wav, duration, start, gain, sample_rate=16000):
     >>> piece.shape, piece.max().item()
     (torch.Size([16000]), 0.25)
     """
+    start, gain = float(start), float(gain)  # text in a manifest
     if start == 0:
         return gain * read_audio(wav, sample_rate)
     first = round(start * sample_rate)
@@ -72,19 +72,16 @@ def classification_dataset(manifest, targets, sample_rate=16000):
     InputError
         If a column is missing.
     """
-    dataset = DynamicItemDataset.from_csv(csv_path=str(manifest))
+    dataset = manifest_dataset(manifest)
     columns = dataset.data[dataset.data_ids[0]]
     missing = [target for target in targets if target not in columns]
     if missing:
         raise InputError(f"{manifest}: has no column {missing[0]!r}; correct the key targets")
-    if "start" in columns:
-
-        def signal(wav, duration, start, gain):
-            return read_piece(wav, duration, float(start), float(gain), sample_rate)
-
-        dataset.add_dynamic_item(signal, takes=["wav", "duration", "start", "gain"], provides="sig")
-    else:
-        dataset.add_dynamic_item(lambda wav: read_audio(wav, sample_rate), takes="wav", provides="sig")
+    pieces = "start" in columns
+    # Not functions made here: workers that are spawned, as on macOS, receive the dataset pickled.
+    signal = functools.partial(read_piece if pieces else read_audio, sample_rate=sample_rate)
+    takes = ["wav", "duration", "start", "gain"] if pieces else ["wav"]
+    dataset.add_dynamic_item(signal, takes=takes, provides="sig")
     dataset.set_output_keys(["id", "duration", "sig", *targets])
     return dataset
 

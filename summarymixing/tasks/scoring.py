@@ -53,5 +53,7 @@ def write_scored(run_folder, split, rows):
     references = [row["reference"] for row in rows]
     aligned = jiwer.process_words(references, [row["hypothesis"] for row in rows])
     with atomic_open(run_folder / f"wer_{split}.txt") as file:
-        file.write("utterances in this order: " + " ".join(row["ID"] for row in rows) + "\n\n")
+        # A line each, because a path may hold spaces; the alignment calls them sentences.
+        file.writelines(f"sentence {number}: {row['ID']}\n" for number, row in enumerate(rows, 1))
+        file.write("\n")
         file.write(jiwer.visualize_alignment(aligned))

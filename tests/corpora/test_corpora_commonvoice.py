@@ -53,6 +53,10 @@ def name(number):
     return f"common_voice_fr_{number}"
 
 
+def clip_id(number):
+    return f"clips/{name(number)}.mp3"
+
+
 def make_tree(root, columns=NEW, suffix=".mp3", end="\n"):
     """Six clips of 1, 1.5, ... seconds in train.tsv, one of 12 s in dev.tsv; returns the folder of the release."""
     folder = root / "cv" / "fr"
@@ -85,7 +89,7 @@ def test_rows_hold_the_corpus_whatever_the_columns(tmp_path, columns, suffix, en
     data = make_tree(tmp_path, columns, suffix, end)
     table = read_manifest(run(data, max_bad_fraction=0)["train"])
     assert list(table[0]) == ["ID", "duration", "wav", "spk_id", "wrd"]
-    assert [row["ID"] for row in table] == [name(number) for number in range(6)]
+    assert [row["ID"] for row in table] == [clip_id(number) for number in range(6)]
     assert [row["wrd"] for row in table] == WORDS
     for number, row in enumerate(table):
         assert row["wav"] == str(data / "fr" / "clips" / f"{name(number)}.mp3")
@@ -157,7 +161,7 @@ def test_a_bad_clip_is_left_out_and_reported(data, defect):
     manifest = run(data, max_bad_fraction=0.2)["train"]
     assert [row["wrd"] for row in read_manifest(manifest)] == WORDS[:2] + WORDS[3:]
     (entry,) = read_manifest(manifest.parent / "train.skipped.csv")
-    assert entry["ID"] == name(2) and entry["file"] == str(clip)
+    assert entry["ID"] == clip_id(2) and entry["file"] == str(clip)
     assert reason in entry["reason"] and str(clip) not in entry["reason"]
 
 
@@ -169,7 +173,7 @@ def test_a_bad_sentence_is_left_out_and_reported(data, sentence):
     manifest = run(data, max_bad_fraction=0.2)["train"]
     assert [row["wrd"] for row in read_manifest(manifest)] == WORDS[:1] + WORDS[2:]
     (entry,) = read_manifest(manifest.parent / "train.skipped.csv")
-    assert (entry["ID"], entry["reason"]) == (name(1), SENTENCE_DEFECTS[sentence])
+    assert (entry["ID"], entry["reason"]) == (clip_id(1), SENTENCE_DEFECTS[sentence])
     with pytest.raises(InputError, match="1 of 6 recordings are unusable.*max_bad_fraction"):
         run(data)
 
@@ -181,24 +185,24 @@ def test_a_tree_with_every_defect_is_counted_and_the_rest_is_kept(data, caplog):
         write_clip(clips / f"{name(number)}.mp3")
         spoil(clips / f"{name(number)}.mp3")
         add(data, f"{name(number)}.mp3", "Bonjour")
-        expected[name(number)] = reason
+        expected[clip_id(number)] = reason
     for number, (sentence, reason) in enumerate(SENTENCE_DEFECTS.items(), start=30):
         write_clip(clips / f"{name(number)}.mp3", 1.5)
         add(data, f"{name(number)}.mp3", sentence)
-        expected[name(number)] = reason
+        expected[clip_id(number)] = reason
     at = 8 + len(expected)  # the next line's number: a header and six good lines stand before the defects
     add(data, f"{name(0)}.mp3", SENTENCES[0])
-    expected[f"train.tsv:{at}"] = f"clip listed twice ({name(0)})"
+    expected[f"train.tsv:{at}"] = f"clip listed twice ({clip_id(0)})"
     write_clip(clips / f"{name(50)}.mp3")
     add(data, name(50), "Une phrase")
     add(data, name(50), "Une autre")
-    expected[name(50)] = expected[f"train.tsv:{at + 2}"] = f"clip listed with several sentences ({name(50)})"
+    expected[clip_id(50)] = expected[f"train.tsv:{at + 2}"] = f"clip listed with several sentences ({clip_id(50)})"
     add(data, "", "Sans clip")
     expected[f"train.tsv:{at + 3}"] = "no clip named"
     add(data, name(5), "Une tabulation\tici")
     expected[f"train.tsv:{at + 4}"] = "line of 14 columns, the header has 13"
     add(data, name(51), "Buongiorno", locale="it")
-    expected[name(51)] = "clip of the locale it"
+    expected[clip_id(51)] = "clip of the locale it"
 
     manifest = run(data, max_bad_fraction=0.9)["train"]
     assert [row["wrd"] for row in read_manifest(manifest)] == WORDS
@@ -228,7 +232,7 @@ def test_long_training_clips_are_left_out_by_choice(data, caplog):
     folder = manifests["train"].parent
     assert not (folder / "train.skipped.csv").exists()
     left_out = read_manifest(folder / "train.left_out.csv")
-    assert [row["ID"] for row in left_out] == [name(4), name(5)]
+    assert [row["ID"] for row in left_out] == [clip_id(4), clip_id(5)]
     assert {row["reason"] for row in left_out} == {"longer than 2.8 s"}
     assert "2 of 6 recordings are left out by choice (longer than 2.8 s)" in caplog.text
     assert len(read_manifest(manifests["dev"])) == 1 and not (folder / "dev.left_out.csv").exists()
@@ -289,3 +293,18 @@ def test_a_list_that_is_not_one_is_refused(data):
     tsv.write_bytes(good.splitlines()[0])
     with pytest.raises(InputError, match="'train' holds no sentences"):
         run(data)
+
+
+def test_clips_of_one_name_keep_their_own_sentences(data):
+    """In two folders, and with two extensions; the same clip written in two ways is one."""
+    expected = {}
+    for number, path in enumerate(["a/rec.mp3", "b/rec.mp3", "b/rec.wav"]):
+        write_clip(data / "fr" / "clips" / path, 1 + number)
+        add(data, path, SENTENCES[number])
+        expected[f"clips/{path}"] = (WORDS[number], str(data / "fr" / "clips" / path))
+    add(data, "./b/../a/rec", SENTENCES[0])
+    manifest = run(data, max_bad_fraction=0.5)["train"]
+    found = {row["ID"]: (row["wrd"], row["wav"]) for row in read_manifest(manifest)}
+    assert expected.items() <= found.items() and len(found) == 9
+    (entry,) = read_manifest(manifest.parent / "train.skipped.csv")
+    assert entry["reason"] == "clip listed twice (clips/a/rec.mp3)"

@@ -42,10 +42,10 @@ def run(data, splits=("dev-clean",), **options):
 def test_rows_hold_the_corpus(data):
     table = read_manifest(run(data)["dev-clean"])
     assert list(table[0]) == ["ID", "duration", "wav", "spk_id", "wrd"]
-    assert [row["ID"] for row in table] == [f"84-7-{n:04d}" for n in range(6)]
+    assert [row["ID"] for row in table] == [f"dev-clean/84/7/84-7-{n:04d}" for n in range(6)]
     for number, row in enumerate(table):
         assert float(row["duration"]) == 1 + number / 4
-        assert row["wav"] == str(data / "dev-clean" / "84" / "7" / f"{row['ID']}.flac")
+        assert row["wav"] == str(data / f"{row['ID']}.flac")
         assert row["spk_id"] == "84"
         assert row["wrd"] == " ".join(["WORD"] * (number + 1))
 
@@ -134,7 +134,7 @@ def test_a_bad_record_is_left_out_and_reported(data, defect):
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
     assert [row["ID"][-1] for row in read_manifest(manifest)] == list("01345")
     (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
-    assert entry["ID"] == "84-7-0002"
+    assert entry["ID"] == "dev-clean/84/7/84-7-0002"
     assert reason in entry["reason"] and entry["file"].endswith(file)
     # One in six exceeds the default of one in a hundred.
     with pytest.raises(InputError) as caught:
@@ -152,7 +152,7 @@ def test_not_a_number_in_a_float_wav_is_left_out(data):
     soundfile.write(path, samples, 16000, subtype="FLOAT")
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
     (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
-    assert entry["ID"] == "84-7-0009" and "NaN" in entry["reason"]
+    assert entry["ID"] == "dev-clean/84/7/84-7-0009" and "NaN" in entry["reason"]
 
 
 def test_convertible_rates_and_channels_are_kept(data):
@@ -161,7 +161,7 @@ def test_convertible_rates_and_channels_are_kept(data):
         soundfile.write(path, np.zeros((rate * 2, channels)), rate)
     table = {row["ID"]: row for row in read_manifest(run(data)["dev-clean"])}
     for number in (20, 21, 22):
-        assert float(table[f"84-7-{number:04d}"]["duration"]) == pytest.approx(2.0)
+        assert float(table[f"dev-clean/84/7/84-7-{number:04d}"]["duration"]) == pytest.approx(2.0)
 
 
 def test_nothing_usable_is_an_error_whatever_is_tolerated(data):
@@ -269,3 +269,110 @@ def test_command_line_shows_input_errors_without_a_traceback(capsys):
 
     with pytest.raises(ZeroDivisionError):
         defect()
+
+
+def test_recordings_of_one_name_keep_their_own_words(tmp_path):
+    """In two folders of a split, and in two splits that are joined."""
+    places = ["train/1/2", "train/1/3", "train/4/2", "more/1/2"]
+    expected = {}
+    for number, place in enumerate(places, start=1):
+        folder = tmp_path / "data" / place
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "rec.flac", np.zeros(16000 * number), 16000)
+        (folder / "all.trans.txt").write_text("rec " + "WORD " * number)
+        expected[f"{place}/rec"] = (number, "WORD " * (number - 1) + "WORD", str(folder / "rec.flac"))
+    table = read_manifest(run(tmp_path / "data", ["train+more"], max_bad_fraction=0)["train+more"])
+    assert {row["ID"]: (float(row["duration"]), row["wrd"], row["wav"]) for row in table} == expected
+
+
+def test_a_transcript_of_another_folder_is_not_taken(data):
+    (data / "dev-clean" / "84" / "8").mkdir()
+    soundfile.write(data / "dev-clean" / "84" / "8" / "84-7-0000.flac", np.zeros(16000), 16000)
+    manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
+    (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
+    assert (entry["ID"], entry["reason"]) == ("dev-clean/84/8/84-7-0000", "no transcript")
+
+
+TRANSCRIPT_FILES = {
+    "byte-order mark and CRLF": lambda text: b"\xef\xbb\xbf" + text.encode().replace(b"\n", b"\r\n"),
+    "two files joined": lambda text: b"".join(b"\xef\xbb\xbf" + line.encode() + b"\n" for line in text.splitlines()),
+    "tab": lambda text: text.replace(" ", "\t", 6).encode(),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "indented, no last line end": lambda text: b"  " + text.strip().encode(),
+    "old Macintosh": lambda text: text.replace("\n", "\r").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSCRIPT_FILES)
+def test_transcript_files_of_other_programs(data, kind):
+    expected = [row["wrd"] for row in read_manifest(run(data)["dev-clean"])]
+    file = data / "dev-clean" / "84" / "7" / "84-7.trans.txt"
+    file.write_bytes(TRANSCRIPT_FILES[kind](file.read_text()))
+    file = file.rename(file.with_name("Words.TRANS.TXT"))
+    assert [row["wrd"] for row in read_manifest(run(data, max_bad_fraction=0)["dev-clean"])] == expected
+
+
+@pytest.mark.parametrize("suffix", ["FLAC", "Wav", "ogg", "OPUS", "mp3", "aiff", "unheard"])
+def test_any_extension_will_do(data, suffix):
+    for path in (data / "dev-clean").rglob("*.flac"):
+        path.rename(path.with_suffix(f".{suffix}"))
+    table = read_manifest(run(data, max_bad_fraction=0)["dev-clean"])
+    assert len(table) == 6 and all(row["wav"].endswith(f"{row['ID']}.{suffix}") for row in table)
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "taken"),
+    [((".wav", ".flac", ".aac"), ".flac"), ((".aac", ".Wav"), ".Wav"), ((".txt", ".opus", ".ogg"), ".ogg")],
+)
+def test_of_several_files_of_one_name_one_is_taken(data, suffixes, taken):
+    path = data / "dev-clean" / "84" / "7" / "84-7-0000.flac"
+    content = path.read_bytes()
+    path.unlink()
+    for suffix in suffixes:
+        path.with_suffix(suffix).write_bytes(content)
+    first, *others = read_manifest(run(data, max_bad_fraction=0)["dev-clean"])
+    assert first["wav"] == str(path.with_suffix(taken)) and len(others) == 5
+
+
+def test_what_macos_leaves_beside_files_is_no_recording(data):
+    chapter = data / "dev-clean" / "84" / "7"
+    for path in list(chapter.iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7" + bytes(100))
+    assert len(read_manifest(run(data, max_bad_fraction=0)["dev-clean"])) == 6
+
+
+def test_names_that_are_not_utf8_are_counted_and_named(data):
+    chapter = os.fsencode(data / "dev-clean" / "84" / "7")
+    for number, name in ((2, b"caf\xe9"), (3, b"na\xefve")):
+        os.rename(chapter + b"/84-7-%04d.flac" % number, chapter + b"/" + name + b".flac")
+    with open(chapter + b"/latin.trans.txt", "wb") as file:
+        file.write(b"caf\xe9 GO ON\n")
+    manifest = run(data, max_bad_fraction=0.5)["dev-clean"]
+    assert [row["ID"][-4:] for row in read_manifest(manifest)] == ["0000", "0001", "0004", "0005"]
+    report = {row["ID"]: row["reason"] for row in read_manifest(manifest.parent / "dev-clean.skipped.csv")}
+    assert report == {
+        "dev-clean/84/7/84-7-0002": "transcript without recording",
+        "dev-clean/84/7/84-7-0003": "transcript without recording",
+        r"dev-clean/84/7/caf\udce9": "its path is not UTF-8; rename it",
+        r"dev-clean/84/7/na\udcefve": "no transcript",
+    }
+    with pytest.raises(InputError, match=r"caf\\udce9: its path is not UTF-8; rename it"):
+        run(data, max_bad_fraction=0)
+
+
+def test_a_control_character_is_reported(data):
+    edit_transcript(lambda lines: [*lines[:2], b"84-7-0002 GO\0 ON", *lines[3:]])(
+        data / "dev-clean" / "84" / "7" / "84-7-0002.flac"
+    )
+    manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
+    (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
+    assert "control character" in entry["reason"]
+    assert len(read_manifest(manifest)) == 5
+
+
+def test_a_transcript_longer_than_a_field_of_the_csv_module(data):
+    edit_transcript(lambda lines: [b"84-7-0000 " + b"GO ON " * 30_000, *lines[1:]])(
+        data / "dev-clean" / "84" / "7" / "84-7-0000.flac"
+    )
+    first, *_ = read_manifest(run(data)["dev-clean"])
+    assert len(first["wrd"]) == 179_999

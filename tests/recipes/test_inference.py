@@ -47,9 +47,11 @@ def files(corpus):
     return sorted((corpus / "test-clean").rglob("*.flac"))[:16]
 
 
-def test_a_run_transcribes_as_it_was_scored(finished_run, files):
+def test_a_run_transcribes_as_it_was_scored(finished_run, files, corpus):
     scored = {row["ID"]: row["hypothesis"] for row in read_manifest(finished_run / "transcripts_test-clean.csv")}
-    assert Transcriber(finished_run).transcribe(files) == [scored[file.stem] for file in files]
+    assert Transcriber(finished_run).transcribe(files) == [
+        scored[str(file.relative_to(corpus).with_suffix(""))] for file in files
+    ]
 
 
 def test_the_transcript_does_not_depend_on_the_batch(transcriber, corpus):

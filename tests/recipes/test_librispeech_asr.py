@@ -41,7 +41,7 @@ def test_speechbrain_loads_the_run_folders(run, train, corpus, tmp_path, monkeyp
         asr = interface.from_hparams(str(folder), savedir=str(tmp_path / f"saved_{interface.__name__}"))
         texts, _ = asr.transcribe_batch(batch, counts / counts.max())
         scored = {row["ID"]: row["hypothesis"] for row in read_manifest(folder / "transcripts_test-clean.csv")}
-        assert texts == [scored[file.stem] for file in files]
+        assert texts == [scored[str(file.relative_to(corpus).with_suffix(""))] for file in files]
 
 
 @pytest.mark.slow

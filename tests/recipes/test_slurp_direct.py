@@ -45,7 +45,7 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
         predicted = {line["file"]: (line["scenario"], line["action"]) for line in map(json.loads, lines)}
         assert list(predicted.values()) == [(frame.scenario, frame.action) for frame in frames["hypothesis"]]
         files = {row["ID"]: slurp / "audio/slurp_real" / file for row, file in zip(rows, predicted, strict=True)}
-        assert all(key.endswith(file.stem) and file.is_file() for key, file in files.items())
+        assert all(key.endswith(file.name) and file.is_file() for key, file in files.items())
     # A file from the run: its frame is the one that was scored.
     scored = {row["ID"]: row["hypothesis"] for row in read_manifest(tmp_path / "transcripts_test.csv")}
     key = next(iter(files))

@@ -128,7 +128,7 @@ def mean(notes):
 
 
 def utterances(corpus, split):
-    return sorted(path.stem for path in (corpus / split).rglob("*.flac"))
+    return sorted(str(path.relative_to(corpus).with_suffix("")) for path in (corpus / split).rglob("*.flac"))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,19 @@
 """Datasets: labels longer than their frames are left out, batches are bounded and reshuffled."""
 
+import pickle
+
+import numpy as np
 import pytest
+import soundfile
 import torch
+from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.dataset import DynamicItemDataset
 
+from summarymixing.corpora.manifest import write_manifest
 from summarymixing.errors import InputError
-from summarymixing.tasks.asr_data import dynamic_batches, without_short_utterances
+from summarymixing.tasks.asr_data import asr_dataset, dynamic_batches, without_short_utterances
+from summarymixing.tasks.classification_data import classification_dataset
+from summarymixing.tasks.tokenizer import load_tokenizer, train_tokenizer
 
 
 class Letters:
@@ -73,3 +81,51 @@ def test_order_short_first_then_new_every_epoch_and_reproducible(many):
 def test_a_recording_longer_than_a_batch_is_named(many):
     with pytest.raises(InputError, match="max_batch_length=10"):
         dynamic_batches(many, 10)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Three recordings below a folder with a dollar sign, the second with one in its transcript."""
+    rows = []
+    (tmp_path / "my $data").mkdir()
+    for number, words in enumerate(["GO ON", "PAY $5 FOR $IT", "STOP"]):
+        wav = tmp_path / "my $data" / f"{number}.wav"
+        soundfile.write(wav, np.full(1600, number / 4), 16000)
+        place = {"start": "0" if number else "0.05", "gain": "0.5"}
+        rows.append({"ID": f"a/{number}", "duration": "0.05", "wav": str(wav), "wrd": words, **place})
+    write_manifest(tmp_path / "train.csv", rows, list(rows[0]))
+    return tmp_path / "train.csv"
+
+
+def datasets(manifest):
+    """One for each reader of manifests; the first without what it leaves out."""
+    train_tokenizer(manifest, manifest.with_name("tokenizer.ckpt"), 15, "char")
+    recognition = asr_dataset(manifest, load_tokenizer(manifest.with_name("tokenizer.ckpt")))
+    return [
+        without_short_utterances(recognition, lambda samples: 100, Letters())[0],
+        classification_dataset(manifest, ["wrd"]),
+    ]
+
+
+def test_a_dollar_sign_is_text(manifest):
+    for dataset in datasets(manifest):
+        assert [dataset[n]["wrd"] for n in range(3)] == ["GO ON", "PAY $5 FOR $IT", "STOP"]
+        assert [dataset[n]["id"] for n in range(3)] == ["a/0", "a/1", "a/2"]
+        assert dataset[2]["sig"].max() > 0.2 and dataset[2]["duration"] == 0.05
+
+
+def test_datasets_can_be_sent_to_spawned_workers(manifest):
+    for dataset in datasets(manifest):
+        sent = pickle.loads(pickle.dumps(dataset))
+        for number in range(3):
+            for key, value in dataset[number].items():
+                assert torch.equal(sent[number][key], value) if torch.is_tensor(value) else sent[number][key] == value
+
+
+@pytest.mark.slow
+def test_spawned_workers_read_what_the_process_itself_reads(manifest):
+    """As on macOS, where nothing is forked."""
+    for dataset in datasets(manifest):
+        spawned = make_dataloader(dataset, batch_size=3, num_workers=2, multiprocessing_context="spawn")
+        (batch,), (expected,) = spawned, make_dataloader(dataset, batch_size=3)
+        assert batch.id == expected.id and torch.equal(batch.sig.data, expected.sig.data)

@@ -22,4 +22,4 @@ def test_files_round_trip(tmp_path):
     assert [row["ID"] for row in rows] == ["a", "b"]
     assert rows[1]["reference"] == "A BC D" and float(rows[0]["duration"]) == 2
     text = (tmp_path / "wer_test.txt").read_text()
-    assert "REF:" in text and "a b" in text
+    assert "REF:" in text and "sentence 1: a\nsentence 2: b\n" in text
