@@ -34,7 +34,7 @@ from speechbrain.utils.run_opts import RunOptions
 from summarymixing.allocator import keep_freed_memory
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
-from summarymixing.run_record import RunRecord
+from summarymixing.run_record import RunRecord, holds_checkpoints
 from summarymixing.yaml_build import build, resolve
 from summarymixing.yaml_files import (
     RUN_OPTIONS,
@@ -84,6 +84,10 @@ RESUMABLE = {
     "profile_steps",
 }
 
+#: Top-level keys that may be null until the data say what they are (:meth:`Experiment.settle`), and what stands for
+#: them when the objects are first built, so that a mistake in any other key shows before hours of preparation.
+FROM_DATA = {"vocab_size": 8}
+
 
 @dataclass
 class Experiment:
@@ -108,6 +112,8 @@ class Experiment:
         The top-level keys replaced on the command line.
     argv : list of str
         The command line, without the program.
+    text : str
+        The complete YAML text, overrides included.
     """
 
     name: str
@@ -117,6 +123,38 @@ class Experiment:
     run_opts: dict = field(default_factory=dict)
     overrides: dict = field(default_factory=dict)
     argv: list[str] = field(default_factory=list)
+    text: str = ""
+
+    def settle(self, **values) -> None:
+        """Give keys of `FROM_DATA` their values: the objects are built anew, and recorded with them.
+
+        Parameters
+        ----------
+        **values
+            The keys, null so far, and what the data say.
+
+        Raises
+        ------
+        InputError
+            If an object cannot be built with them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> lines = f"output_folder: {folder}/run", "vocab_size: null", "output: !new:torch.nn.Linear [4, !ref <vocab_size>]"
+        >>> _ = (folder / "tiny.yaml").write_text("\\n".join(lines))
+        >>> experiment = load_experiment([str(folder / "tiny.yaml")])
+        >>> experiment.settle(vocab_size=28)
+        >>> experiment.hparams["output"].out_features
+        28
+        >>> "vocab_size: 28" in (experiment.run_folder / "hyperparams.yaml").read_text()
+        True
+        """
+        self.text = _apply_overrides(self.text, values, str(self.yaml_file))
+        self.hparams.update(build(resolve(self.text, str(self.yaml_file)), str(self.yaml_file)))
+        if if_main_process():
+            _record_text(self.run_folder, self.text)
 
 
 def load_experiment(argv: list[str] | None = None) -> Experiment:
@@ -165,14 +203,17 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     overrides.update({key: value for key, value in run_opts.items() if key in keys})
     text = _apply_overrides(text, overrides, yaml_file)
 
-    resolved = resolve(text, yaml_file)
-    run_folder = _run_folder(resolved, yaml_file)
+    run_folder = _run_folder(resolve(text, yaml_file), yaml_file)
+    text = _apply_overrides(text, _recorded(_unsettled(text), run_folder), yaml_file)
     _refuse_other_run(text, run_folder)
     if get_local_rank() is not None and not is_distributed_initialized():
         run_opts.update(_process_options(run_opts))
         ddp_init_group({"distributed_backend": options.distributed_backend, **run_opts})
     keep_freed_memory()
-    hparams = build(resolved, yaml_file)
+    unsettled = _unsettled(text)
+    stand_ins = {key: FROM_DATA[key] for key in unsettled}
+    hparams = build(resolve(_apply_overrides(text, stand_ins, yaml_file), yaml_file), yaml_file)
+    hparams.update(dict.fromkeys(unsettled))
     if if_main_process():
         _open_run_folder(run_folder, text, options.log_config)
     return Experiment(
@@ -183,6 +224,7 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
         run_opts=run_opts,
         overrides=overrides,
         argv=argv,
+        text=text,
     )
 
 
@@ -286,6 +328,21 @@ def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
     return out.getvalue()
 
 
+def _unsettled(text: str) -> list[str]:
+    """Keys of a text that wait for the data."""
+    tree = ruamel.yaml.YAML().load(text) or {}
+    return [key for key in FROM_DATA if key in tree and tree[key] is None]
+
+
+def _recorded(keys: list[str], run_folder: Path) -> dict:
+    """What the data said of these keys when the run of a folder began, if anything was trained."""
+    record = run_folder / "hyperparams.yaml"
+    if not keys or not record.exists() or not holds_checkpoints(run_folder):
+        return {}
+    old = ruamel.yaml.YAML().load(record.read_text(encoding="utf-8", errors="replace"))
+    return {key: old[key] for key in keys if old.get(key) is not None}
+
+
 def _run_folder(resolved: str, yaml_file: str) -> Path:
     value = ruamel.yaml.YAML().load(resolved).get("output_folder")
     if not isinstance(value, str) or not value:
@@ -307,7 +364,8 @@ def _refuse_other_run(text: str, run_folder: Path) -> None:
     old = comparable(record.read_text(encoding="utf-8", errors="replace"), str(record))
     new = comparable(text, "this experiment")
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
-    changed = [key for key in changed if key not in RESUMABLE]
+    unsettled = _unsettled(text)  # until something was trained, the data may say another number
+    changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
     if changed:
         raise InputError(
             f"{record}: this folder holds a run with another value of {', '.join(changed)}; "
@@ -319,8 +377,12 @@ def _open_run_folder(run_folder: Path, text: str, log_config: str | None) -> Non
     # speechbrain.create_experiment_directory is not used: it copies this module into the folder,
     # lists every installed package, and puts its own print-out in place of our error messages.
     run_folder.mkdir(parents=True, exist_ok=True)
+    _record_text(run_folder, text)
+    log = {"handlers": {"file_handler": {"filename": str(run_folder / "log.txt")}}}
+    setup_logging(log_config or DEFAULT_LOG_CONFIG, log)
+
+
+def _record_text(run_folder: Path, text: str) -> None:
     note = "# yamllint disable\n"
     with atomic_open(run_folder / "hyperparams.yaml") as file:
         file.write(note + text.removeprefix(note))
-    log = {"handlers": {"file_handler": {"filename": str(run_folder / "log.txt")}}}
-    setup_logging(log_config or DEFAULT_LOG_CONFIG, log)

@@ -27,6 +27,22 @@ _PACKAGES = ("torch", "torchaudio", "speechbrain", "hyperpyyaml")
 _SHAPE = {"command": list, "parameters": dict, "epochs": list, "metrics": dict}
 
 
+def holds_checkpoints(run_folder: str | Path) -> bool:
+    """Whether something was trained in a run folder, so that its data and settings may not change any more.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> holds_checkpoints(folder)
+    False
+    >>> (folder / "save" / "CKPT+2024-06-01+10-00-00+00").mkdir(parents=True)
+    >>> holds_checkpoints(folder)
+    True
+    """
+    return any(Path(run_folder).glob("*/CKPT*"))
+
+
 class RunRecord:
     """The record of one run; every change is written at once, so that a killed run keeps its own.
 

@@ -127,7 +127,8 @@ def asr_splits(experiment, record, prepare):
     experiment : summarymixing.experiment.Experiment
         With ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the
         keys of :func:`prepared_manifests` and :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it
-        may take another's tokenizer, ``bos_index`` and ``eos_index`` if its decoder needs them.
+        may take another's tokenizer, ``bos_index`` and ``eos_index`` if its decoder needs them. Where ``vocab_size``
+        is null, its objects are built anew for the size that the text has: change none of them before.
     record : summarymixing.run_record.RunRecord
         Receives what the data are, and the number of utterances left out.
     prepare : callable
@@ -149,7 +150,9 @@ def asr_splits(experiment, record, prepare):
     if source is None:
         train_tokenizer(manifests[train_split], tokenizer_file, size, hparams["tokenizer_type"], **marks)
     else:
-        fetch_tokenizer(source, tokenizer_file, size, **marks)
+        fetch_tokenizer(source, tokenizer_file, size, **marks, manifest=manifests[train_split])
+    if size is None:
+        experiment.settle(vocab_size=load_tokenizer(tokenizer_file).get_piece_size())
     tokenizer = load_tokenizer(tokenizer_file, into=hparams["tokenizer"])
     rate, blank = hparams["sample_rate"], hparams["blank_index"]
     data = {split: asr_dataset(manifest, tokenizer, rate, blank) for split, manifest in manifests.items()}

@@ -14,9 +14,9 @@ def main():
     experiment = load_experiment(sys.argv[1:])
     hparams = experiment.hparams
     record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
+    train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
     # Now, and not after days of training, a language model that does not fit is an error.
     hparams["decoder"].load()
-    train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
 
     task = Seq2Seq(experiment, record)
     loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}

@@ -16,9 +16,9 @@ def main():
     experiment = load_experiment(sys.argv[1:])
     hparams = experiment.hparams
     record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
-    start_encoder(hparams)
     prepare = functools.partial(slurp.prepare, target="semantics", microphones=hparams["microphones"])
     train_set, data, batches = asr_splits(experiment, record, prepare)
+    start_encoder(hparams)
 
     task = Understanding(experiment, record)
     loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
