@@ -142,7 +142,8 @@ class Experiment:
         --------
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> lines = f"output_folder: {folder}/run", "vocab_size: null", "output: !new:torch.nn.Linear [4, !ref <vocab_size>]"
+        >>> lines = [f"output_folder: {folder}/run", "vocab_size: null"]
+        >>> lines.append("output: !new:torch.nn.Linear [4, !ref <vocab_size>]")
         >>> _ = (folder / "tiny.yaml").write_text("\\n".join(lines))
         >>> experiment = load_experiment([str(folder / "tiny.yaml")])
         >>> experiment.settle(vocab_size=28)
