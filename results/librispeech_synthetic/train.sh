@@ -42,7 +42,7 @@ case $task in
         second=$recipes/transducer/hparams/conformer_transducer_mhsa.yaml
         # The schedule is cut short: it would fall to 0.02 of its maximum in 8 epochs.
         settings+=(
-            --number_of_epochs 5 --vocab_size 28 --predictor_size 144 --joint_size 144
+            --number_of_epochs 5 --vocab_size 28 --predictor_size 144 --joint_size 144 --normalization_batches 500
             --warmup_steps 1000 --total_steps 8800 --lr_decay 0.02 --test_beam_size 4
         )
         only_first=(--mixer "{dropout: 0.0}") only_second=(--mixer "{nhead: 4, dropout: 0.0}") ;;

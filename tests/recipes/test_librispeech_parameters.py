@@ -53,8 +53,8 @@ def test_parameters_by_the_formulas_of_the_layers():
     head_mlp = 2 * (d * d // 8 + d)
     mixers = {
         "summary8": 2 * head_mlp + linear(2 * d, d) + 2 * norm,
-        "summary1": 4 * linear(d, d) + linear(2 * d, d),
-        "lite1": 2 * linear(d, d),
+        "summary1": 4 * linear(d, d) + linear(2 * d, d) + 2 * norm,
+        "lite1": 2 * linear(d, d) + norm,
         "relpos": attention + d * d + 2 * d + d,  # and distances, two biases, a bias on the output
         "rope": attention + d,
         "regular": 4 * linear(d, d),
