@@ -106,6 +106,24 @@ def read_test(folder: Path, split: str, metrics: dict) -> tuple[dict[str, str], 
     return references, measures
 
 
+def align_transcripts(references: list[str], hypotheses: list[str]) -> tuple[jiwer.WordOutput, jiwer.CharacterOutput]:
+    """Align transcripts by words and by characters, with one space between words: nobody hears two.
+
+    Parameters
+    ----------
+    references, hypotheses : list of str
+        N transcripts.
+
+    Examples
+    --------
+    >>> words, characters = align_transcripts(["A B"], [" A  B"])
+    >>> words.wer, characters.cer
+    (0.0, 0.0)
+    """
+    references, hypotheses = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
+    return jiwer.process_words(references, hypotheses), jiwer.process_characters(references, hypotheses)
+
+
 def of_transcripts(references: list[str], hypotheses: list[str]) -> dict[str, Measure]:
     """Word and character error rate.
 
@@ -120,8 +138,7 @@ def of_transcripts(references: list[str], hypotheses: list[str]) -> dict[str, Me
     >>> measures["wer"].parts, measures["wer"].wholes
     (array([2, 0]), array([2, 1]))
     """
-    words = jiwer.process_words(references, hypotheses)
-    characters = jiwer.process_characters(references, hypotheses)
+    words, characters = align_transcripts(references, hypotheses)
     return {
         "wer": Measure("WER", *_edits(words), unit="words"),
         "cer": Measure("CER", *_edits(characters), unit="characters", compared=False),

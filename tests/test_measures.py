@@ -29,6 +29,12 @@ def test_error_counts_add_up_to_jiwers_corpus_error_rates():
         assert measures["cer"].parts[place] == round(jiwer.cer(reference, hypothesis) * len(reference))
 
 
+def test_spaces_are_no_errors():
+    measures = of_transcripts(["A B C", "A  B"], ["  A B   C ", "A B"])
+    assert measures["cer"].parts.tolist() == measures["wer"].parts.tolist() == [0, 0]
+    assert measures["cer"].wholes.tolist() == [5, 3]
+
+
 def test_error_counts_by_hand():
     measures = of_transcripts(["A B C", "A B C", "A B C", "A B C", "A"], ["A B C", "A X C", "A C", "", "A B C"])
     assert measures["wer"].parts.tolist() == [0, 1, 1, 3, 2]

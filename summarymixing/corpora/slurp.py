@@ -27,7 +27,7 @@ MICROPHONES = ("all", "headset", "far-field")
 # One analysis frame: anything shorter gives a recogniser nothing to look at.
 MIN_SECONDS = 0.025
 # Raise it with every change to what a manifest holds, so that older ones are made again.
-_VERSION = 2
+_VERSION = 3
 _SYNTHETIC_SPLIT = "train_synthetic"
 
 
@@ -46,17 +46,19 @@ def prepare(
     The layout is that of SLURP's repository: ``dataset/slurp/<split>.jsonl`` (train, devel, test, train_synthetic) and
     ``audio/slurp_real`` and ``audio/slurp_synth`` with the recordings; the latter two may also lie in `data_folder`.
 
-    The columns: ID (the recording's path below the folder audio, with ``<slurp_id>-`` before its name, because SLURP
-    has recordings that belong to two sentences: ``slurp_real/4489-audio-1434542201-headset.flac``),
+    The columns: ID (the recording's path below the folder audio, with ``<slurp_id>-`` before its name:
+    ``slurp_real/4489-audio-1434542201-headset.flac``),
     duration (seconds), wav (absolute path), spk_id, wrd (the target), sentence, scenario, action, intent, entities (as
     in SLURP's prediction files: a JSON list of ``{"type": ..., "filler": ...}``) and slurp_id. The intent is always
     ``<scenario>_<action>``: a few of SLURP's lines give the action alone. The lines name no speaker, but the file
     ``dataset/slurp/metadata.json`` does (``usrid``): spk_id is what it says, else "unknown", and "synthetic" in
     train_synthetic.
 
-    A line is left out if it is not JSON, lacks a field, has an entity outside its tokens, or an intent that is neither
-    ``<scenario>_<action>`` nor the action, and a recording if it is missing, unreadable, truncated, empty or shorter
-    than a frame; ``<split>.skipped.csv`` names them.
+    As in SLURP's evaluation tool fillers are in lower case, scenario and action are right whatever the intent says, and
+    a recording that several lines name counts once, with the last of them.
+
+    A line is left out if it is not JSON, lacks a field or has an entity outside its tokens, and a recording if it is
+    missing, unreadable, truncated, empty or shorter than a frame; ``<split>.skipped.csv`` names them.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ class _Corpus:
         names = split.split("+")
         if len(set(names)) < len(names):
             raise InputError(f"splits: {split!r} names a split twice; name it once")
-        records = {}
+        records, latest = {}, {}
         for name in names:
             path = self._lines_file(name)
             folder = self._audio_folder(name)
@@ -181,10 +183,10 @@ class _Corpus:
                         continue
                     named = PurePosixPath(folder.name, file)
                     record_id = str(named.with_name(f"{sentence['slurp_id']}-{named.name}"))
-                    record = ({**sentence, "split": name}, folder / file, None)
-                    if records.get(record_id, record) != record:
-                        record = (*record[:2], "named by several different lines of one slurp_id")
-                    records[record_id] = record
+                    # As in SLURP's evaluation tool a recording counts once, with the last line that names it.
+                    records.pop(latest.get(folder / file), None)
+                    latest[folder / file] = record_id
+                    records[record_id] = ({**sentence, "split": name}, folder / file, None)
         return records
 
     def files(self, split, records):
@@ -259,10 +261,11 @@ def _read_line(line):
     words = content["sentence"]
     if not all(isinstance(text, str) for text in (scenario, action, words)) or not words.strip():
         return None, "empty sentence, or one that is no text"
-    if content.get("intent", action) not in (action, f"{scenario}_{action}"):
-        return None, f"intent {content['intent']!r} contradicts scenario {scenario!r} and action {action!r}"
+    scenario, action = _label(scenario), _label(action)
     try:
-        frame = Frame(scenario, action, tuple(_entity(content, entity) for entity in content["entities"]))
+        entities = [_entity(content, entity) for entity in content["entities"]]
+        # Nobody can say one without words.
+        frame = Frame(scenario, action, tuple((kind, filler) for kind, filler in entities if filler))
         semantics = frame.to_text()
         recordings = [recording["file"] for recording in content["recordings"]]
     except (TypeError, KeyError, AttributeError):
@@ -283,12 +286,17 @@ def _read_line(line):
 
 
 def _entity(content, entity):
-    """Type and filler of an entity: the words of its tokens."""
+    """Type and filler of an entity: the words of its tokens, in lower case as SLURP's evaluation tool has them."""
     tokens, span = content.get("tokens", []), entity["span"]
-    if not span or not all(isinstance(index, int) and 0 <= index < len(tokens) for index in span):
+    if not all(isinstance(index, int) and 0 <= index < len(tokens) for index in span):
         raise IndexError(f"the span {span} of an entity is outside the sentence's {len(tokens)} tokens")
-    filler = " ".join(tokens[index]["surface"] for index in span)
-    return entity["type"], " ".join(filler.split())
+    filler = " ".join(tokens[index]["surface"].lower() for index in span)
+    return _label(entity["type"]), " ".join(filler.replace("|", " ").split())
+
+
+def _label(text):
+    """A scenario, action or type as a frame's text can hold it."""
+    return " ".join(text.replace("|", " ").replace(":", " ").split())
 
 
 def _examine(sentence, recording, reason, target, speakers):

@@ -4,6 +4,7 @@ import jiwer
 
 from summarymixing.corpora.manifest import write_manifest
 from summarymixing.files import atomic_open
+from summarymixing.measures import align_transcripts
 
 FIELDS = ["ID", "duration", "reference", "hypothesis"]
 
@@ -28,9 +29,10 @@ def score(rows):
     """
     references = [row["reference"] for row in rows]
     hypotheses = [row["hypothesis"] for row in rows]
+    words, characters = align_transcripts(references, hypotheses)
     return {
-        "wer": 100 * jiwer.wer(references, hypotheses),
-        "cer": 100 * jiwer.cer(references, hypotheses),
+        "wer": 100 * words.wer,
+        "cer": 100 * characters.cer,
         "utterances": len(rows),
         "words": sum(len(reference.split()) for reference in references),
     }

@@ -16,6 +16,12 @@ def test_rates_are_errors_over_reference_units():
     assert score(ROWS) == {"wer": pytest.approx(40), "cer": pytest.approx(30), "utterances": 2, "words": 5}
 
 
+def test_nobody_hears_two_spaces():
+    spaced = [{**row, "hypothesis": f" {row['hypothesis'].replace(' ', '  ')} "} for row in ROWS]
+    assert score(spaced) == score(ROWS)
+    assert score([{"reference": "A  B\tC", "hypothesis": "A B C"}])["cer"] == 0
+
+
 def test_files_round_trip(tmp_path):
     write_scored(tmp_path, "test", ROWS)
     rows = read_manifest(tmp_path / "transcripts_test.csv")
