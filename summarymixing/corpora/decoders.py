@@ -72,7 +72,11 @@ def decode(path):
                 yield from _ffmpeg_blocks(path, file)
     except FileNotFoundError as error:
         # Several errors of FFmpeg are also of this kind.
-        reason = f"unreadable or truncated audio ({error.strerror})" if isinstance(error, av.FFmpegError) else "no such audio file"
+        reason = (
+            f"unreadable or truncated audio ({error.strerror})"
+            if isinstance(error, av.FFmpegError)
+            else "no such audio file"
+        )
         raise InputError(f"{path}: {reason}") from None
     except av.FFmpegError as error:
         raise InputError(f"{path}: unreadable or truncated audio ({error.strerror})") from None
@@ -159,16 +163,12 @@ def _stated_samples(container, packet, frame):
 
 def _unstated_delay(container, stream):
     """Samples of encoder delay, if the file does not say them: FFmpeg removes those that it says."""
-    context = stream.codec_context
-    first_gone = container.format.name == "mp3" and (stream.start_time or 0) > 0
-    primed = container.format.name.startswith(("mov", "matroska")) and context.name == "aac" and _starts_early(stream)
-    return 0 if first_gone or primed else _DELAY.get(context.name, 0)
-
-
-def _starts_early(stream):
-    """Whether the container has time stamps below 0, which are for the decoder alone."""
-    entry = next(iter(stream.index_entries), None)
-    return entry is not None and entry.timestamp < 0
+    stated = False
+    if container.format.name in ("mp3", "matroska,webm"):
+        stated = (stream.start_time or 0) > 0
+    elif container.format.name.startswith("mov"):  # time stamps below 0 are for the decoder alone
+        stated = any(entry.timestamp < 0 for entry in stream.index_entries[:1])
+    return 0 if stated else _DELAY.get(stream.codec_context.name, 0)
 
 
 def _without_delay(frames, delay):

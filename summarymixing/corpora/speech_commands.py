@@ -220,7 +220,7 @@ class _Corpus:
         records, usable = {}, []
         for path in self.noise:
             try:
-                usable.append((path, inspect_audio(path, _SILENCE_SECONDS / (last - first))))
+                usable.append((path, inspect_audio(path, _SILENCE_SECONDS / (last - first), allow_silence=True)))
             except InputError as error:
                 records[f"{NOISE_FOLDER}/{path.stem}"] = (path, None, str(error).removeprefix(f"{path}: "))
         if not usable:
@@ -274,7 +274,7 @@ def _find_records(read):
         row = {"wav": str(path), "start": "0", "gain": "1", **columns}
         if "duration" not in row:
             try:
-                row["duration"] = f"{inspect_audio(path, MIN_SECONDS):.6f}"
+                row["duration"] = f"{inspect_audio(path, MIN_SECONDS, allow_silence=row['command'] == SILENCE):.6f}"
             except InputError as error:
                 return None, path, str(error).removeprefix(f"{path}: ")
         return row, path, None

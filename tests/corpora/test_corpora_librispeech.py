@@ -158,7 +158,7 @@ def test_not_a_number_in_a_float_wav_is_left_out(data):
 def test_convertible_rates_and_channels_are_kept(data):
     for number, (rate, channels) in enumerate([(8000, 1), (44100, 1), (16000, 2)], start=20):
         path = add(data, "dev-clean", "84", number)
-        soundfile.write(path, np.zeros((rate * 2, channels)), rate)
+        soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, (rate * 2, channels)), rate)
     table = {row["ID"]: row for row in read_manifest(run(data)["dev-clean"])}
     for number in (20, 21, 22):
         assert float(table[f"dev-clean/84/7/84-7-{number:04d}"]["duration"]) == pytest.approx(2.0)
@@ -278,7 +278,7 @@ def test_recordings_of_one_name_keep_their_own_words(tmp_path):
     for number, place in enumerate(places, start=1):
         folder = tmp_path / "data" / place
         folder.mkdir(parents=True)
-        soundfile.write(folder / "rec.flac", np.zeros(16000 * number), 16000)
+        soundfile.write(folder / "rec.flac", np.arange(16000 * number) % 9 / 90, 16000)
         (folder / "all.trans.txt").write_text("rec " + "WORD " * number)
         expected[f"{place}/rec"] = (number, "WORD " * (number - 1) + "WORD", str(folder / "rec.flac"))
     table = read_manifest(run(tmp_path / "data", ["train+more"], max_bad_fraction=0)["train+more"])
@@ -287,7 +287,7 @@ def test_recordings_of_one_name_keep_their_own_words(tmp_path):
 
 def test_a_transcript_of_another_folder_is_not_taken(data):
     (data / "dev-clean" / "84" / "8").mkdir()
-    soundfile.write(data / "dev-clean" / "84" / "8" / "84-7-0000.flac", np.zeros(16000), 16000)
+    soundfile.write(data / "dev-clean" / "84" / "8" / "84-7-0000.flac", np.arange(16000) % 9 / 90, 16000)
     manifest = run(data, max_bad_fraction=0.2)["dev-clean"]
     (entry,) = read_manifest(manifest.parent / "dev-clean.skipped.csv")
     assert (entry["ID"], entry["reason"]) == ("dev-clean/84/8/84-7-0000", "no transcript")
