@@ -23,6 +23,9 @@ class Language:
         quotation mark there. An apostrophe between two letters always stays.
     elided : str
         Those that an apostrophe joins to the next word, whatever space or quotation mark stands between them.
+    accented : tuple of (str, str)
+        Regular expression of words behind which an apostrophe is typed for an accent, and the letter that their last
+        one then is.
     replacements : tuple of (str, str)
         Regular expression and what it becomes, before anything but apostrophes is changed.
     """
@@ -31,39 +34,51 @@ class Language:
     initial: str = ""
     final: str = ""
     elided: str = ""
+    accented: tuple[tuple[str, str], ...] = ()
     replacements: tuple[tuple[str, str], ...] = ()
 
 
 #: By Common Voice's name of the locale; all others are `Language()`.
 LANGUAGES = {
     # œ and æ are no letters here, so they become OE and AE: people type cœur and coeur, and sound the same.
-    "fr": Language(letters="ÀÂÇÈÉÊËÎÏÔÙÛÜŸ", elided=r"[CDJLMNST]|\w*QU|ENTR"),
-    # un po' di, 'ndrangheta. È is mostly typed E'.
+    "fr": Language(letters="ÀÂÇÈÉÊËÎÏÔÙÛÜŸ", elided=r"[CDJLMNST]|\w*QU|ENTR|AUJOURD"),
+    # un po' di, de' Medici, 'ndrangheta; cos'è, mezz'ora. È is mostly typed E', and perché and città as perche', citta'.
     "it": Language(
         letters="ÀÈÉÌÍÎÒÓÙÚ",
         initial="NA|NDRANGHETA|NDRINA|NO|STA|STE|STI|STO",
-        final="BE|CA|DA|DI|FA|MO|PO|STA|TO|VA",
-        elided=r"[CDLMNSTV]|\w*LL|\w*UN|ANCH|COM|DOV|QUEST|SANT|SENZ|TUTT",
+        final="BE|CA|CO|DA|DE|DI|FA|FRA|MO|PE|PO|STA|TO|VA",
+        elided=r"[CDLMNSTV]|\w*ANCH|\w*GL|\w*LL|\w*UN|\w*ENT|\w*ANT|ALTR|CH|COM|COS|DOV|GRAND|MEZZ|OTT|PSEUD|QUEST|"
+        r"SENZ|SOTT|TUTT",
+        accented=(
+            (r"\w*CHE|NE|SE|\w+TRE|VICERE", "É"),
+            *((rf"\w+{plain}", accented) for plain, accented in zip("AEIOU", "ÀÈÌÒÙ", strict=True)),
+        ),
         replacements=((r"\b[Ee]'(?!\w)", "È"),),
     ),
     # 's avonds, 't huis; Frits' fiets, Beatrix' kroon. The ligature ĳ becomes IJ, which is how it is mostly typed.
-    "nl": Language(letters="ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖÚÛÜ", initial="K|M|N|R|S|T", final=r"\w*[SXZ]"),
-    # 'r, 'n, 'i, ... follow a vowel, mostly without a space (mae'r); 'di, 'nôl, 'ma, ... are spoken forms.
+    "nl": Language(letters="ÀÁÂÄÇÈÉÊËÍÎÏÓÔÖÚÛÜ", initial="IE|K|M|N|R|S|T", final=r"\w*[SXZ]"),
+    # 'r, 'n, 'i, ... follow a vowel, mostly without a space (mae'r); 'di, 'dach, 'nôl, ... are spoken forms.
     "cy": Language(
         letters="ÀÁÂÄÈÉÊËÌÍÎÏÒÓÔÖÙÚÛÜẀẂŴẄỲÝŶŸ",
-        initial="CH|CHYDIG|DA|DAN|DI|DW|DWI|DYN|FALLE|FORY|I|M|MA|MOND|N|NA|NÔL|NW|R|RIOED|RUN|SA|SDIM|SGEN|STEDDFOD|"
-        "TE|TH|U|W",
+        initial="CH|CHYDIG|D|DA|DACH|DAN|DD|DDIM|DI|DIO|DW|DWI|DYCH|DYN|FALLE|FO|FORY|I|IM|M|MA|MOND|N|NA|NABOD|NEUD|NO|"
+        "NÔL|NW|R|RIOED|ROEDD|ROEDDEN|ROEDDECH|ROEDDWN|ROEDDET|RUN|RYDACH|RYDAN|RYDW|RYDYCH|RYDYN|SA|SDIM|SE|SGEN|SNA|"
+        "STEDDFOD|STI|SWN|TE|TH|U|W|WAN|WYRACH|YDACH|YDW|YDY",
     ),
     "eu": Language(letters="ÇÑÜ"),
     # Their dotted i is another letter than their dotless one.
-    "az": Language(replacements=(("i", "İ"),)),
-    "tr": Language(replacements=(("i", "İ"),)),
+    "az": Language(replacements=(("i\u0307?", "İ"),)),
+    "tr": Language(replacements=(("i\u0307?", "İ"),)),
 }
 
 #: Letters without a base letter to fall back on, where an alphabet does not have them.
 SPELLED_OUT = {"Æ": "AE", "Œ": "OE", "Ĳ": "IJ", "ẞ": "SS", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH"}
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("‘’‛ʼ′´`＇", "'"))
+_MARKS = "'‘’‛ʻʼ′´`＇"
+_APOSTROPHES = str.maketrans(dict.fromkeys(_MARKS, "'"))
+# Two alike are typed for a double quotation mark.
+_DOUBLED = re.compile(rf"([{_MARKS}])\1+")
+# What stands for punctuation until quotations are found.
+_BREAK = "\n"
 # Punctuation to Unicode, but words to a reader.
 _SPOKEN = "%‰&@#§"
 
@@ -116,25 +131,32 @@ def normalise(sentence, locale):
     summarymixing.corpora.text_normalisation.Unspeakable: digits ('1')
     """
     language = LANGUAGES.get(locale, Language())
-    text = unicodedata.normalize("NFC", sentence).translate(_APOSTROPHES)
+    text = _DOUBLED.sub(_BREAK, unicodedata.normalize("NFC", sentence)).translate(_APOSTROPHES)
     for old, new in language.replacements:
         text = re.sub(old, new, text)
-    # Upper-casing may decompose: ǰ becomes two characters.
-    text = unicodedata.normalize("NFC", text.upper())
+    # Upper-casing may decompose: ǰ becomes two characters, ŉ an apostrophe and N. A capital ẞ is rarer than its SS.
+    text = unicodedata.normalize("NFC", text.upper()).translate(_APOSTROPHES).replace("ẞ", "SS")
     text = "".join(_written(char, language.letters, locale) for char in text)
-    text = re.sub("''+", " ", text)  # typed for a double quotation mark
-    return " ".join(_without_quotes(text.split(), language))
+    # Unlike ones that meet between letters: the first belongs to the word before, the second opens a quotation.
+    text = re.sub(r"(?<=[^\s'])''(?=[^\s'])", "' '", text)
+    found = re.findall(rf"[^\s{_BREAK}]+|{_BREAK}", text)
+    words = [
+        (word, after == _BREAK) for word, after in zip(found, [*found[1:], _BREAK], strict=False) if word != _BREAK
+    ]
+    return " ".join(_without_quotes(words, language))
 
 
 def _written(char, letters, locale):
-    """What stands for one upper-case character: letters, an apostrophe, a space, or nothing."""
+    """What stands for one upper-case character: letters, an apostrophe, a space, a break, or nothing."""
     category = unicodedata.category(char)
-    if char == "'" or "A" <= char <= "Z":
+    if char in "'\n" or "A" <= char <= "Z":
         return char
     if category == "Cf":  # soft hyphens, direction marks, joiners
         return ""
-    if category[0] == "Z" or category == "Cc" or (category[0] == "P" and char not in _SPOKEN):
+    if category[0] == "Z" or category in ("Cc", "Pd"):
         return " "
+    if category[0] == "P" and char not in _SPOKEN:
+        return _BREAK
     if category[0] == "N":
         raise Unspeakable(f"digits ({char!r})")
     if category[0] in "LM":
@@ -160,26 +182,60 @@ def _in_alphabet(char, category, letters):
     return None
 
 
-def _without_quotes(tokens, language):
-    """Words without the apostrophes that are quotation marks."""
-    quoted, joined = False, ""
-    for token in tokens:
-        word = token.strip("'")
+def _without_quotes(words, language):
+    """Words without the apostrophes that are quotation marks; each comes with whether punctuation follows."""
+    closing, joined = set(), ""
+    for place, (typed, _) in enumerate(words):
+        word = typed.strip("'")
         if not word:
             continue
-        parts = word.split("'")
-        begins, ends = token.startswith("'"), token.endswith("'")
-        keeps_first = begins and re.fullmatch(language.initial, parts[0]) is not None
-        quoted = quoted or (begins and not keeps_first)
+        if _opens(typed, language):
+            closing.add(_closing_place(words, place, language))
+        keeps_first = typed.startswith("'") and _is(language.initial, word.split("'")[0])
+        last = word.split("'")[-1]
         word = joined + "'" * keeps_first + word
         joined = ""
-        if ends and quoted:  # inside a quotation an apostrophe behind a word closes it
-            quoted = False
-        elif ends and re.fullmatch(language.elided, parts[-1]):
+        if not typed.endswith("'") or (place in closing and not typed.endswith("''")):
+            yield word
+        elif _is(language.elided, last):
             joined = word + "'"
-            continue
-        elif ends and re.fullmatch(language.final, parts[-1]):
-            word += "'"
-        yield word
+        elif _is(language.final, last):
+            yield word + "'"
+        else:
+            # Behind a quotation it may be what closes it.
+            accented = [letter for pattern, letter in language.accented if not closing and _is(pattern, last)]
+            yield word[:-1] + accented[0] if accented else word
     if joined:
         yield joined.removesuffix("'")
+
+
+def _is(pattern, word):
+    return re.fullmatch(pattern, word) is not None
+
+
+def _opens(typed, language):
+    """Whether a word begins with a quotation mark: with an apostrophe that is not its own."""
+    own = _is(language.initial, typed.strip("'").split("'")[0])
+    return len(typed) - len(typed.lstrip("'")) > own
+
+
+def _closing_place(words, start, language):
+    """Where a quotation ends that begins at a place, or None if what looked like one was a word cut short.
+
+    At an apostrophe that no word explains; else where punctuation follows one that is explained: `'Dit is Kees'.`, but
+    not `'O sole mio è un po' vecchia`.
+    """
+    perhaps = None
+    for place in range(start, len(words)):
+        typed, break_follows = words[place]
+        if place > start and _opens(typed, language):
+            break
+        if not typed.endswith("'"):
+            continue
+        last = typed.strip("'").split("'")[-1]
+        explained = _is(language.elided, last) or _is(language.final, last)
+        if place == start or not explained or typed.endswith("''"):
+            return place
+        if break_follows and perhaps is None:
+            perhaps = place
+    return perhaps
