@@ -42,7 +42,7 @@ class Language:
 LANGUAGES = {
     # œ and æ are no letters here, so they become OE and AE: people type cœur and coeur, and sound the same.
     "fr": Language(letters="ÀÂÇÈÉÊËÎÏÔÙÛÜŸ", elided=r"[CDJLMNST]|\w*QU|ENTR|AUJOURD"),
-    # un po' di, de' Medici, 'ndrangheta; cos'è, mezz'ora. È is mostly typed E', and perché and città as perche', citta'.
+    # un po' di, de' Medici, 'ndrangheta; cos'è, mezz'ora. È is mostly typed E', and città often citta'.
     "it": Language(
         letters="ÀÈÉÌÍÎÒÓÙÚ",
         initial="NA|NDRANGHETA|NDRINA|NO|STA|STE|STI|STO",
