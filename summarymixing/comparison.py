@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import statistics
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
 from summarymixing import run_record
 from summarymixing.errors import InputError
@@ -119,6 +119,7 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     InputError
         If the runs were not tested on the same utterances.
     """
+    runs = _with_common_ids(runs)
     _refuse_other_tests(runs)
     results = []
     for run, label in zip(runs, _labels(runs), strict=True):
@@ -177,6 +178,38 @@ def _do_again(run: Run, problem: str) -> InputError:
     # A run is resumed by its own command, which also tests it once more when it has nothing left to train.
     again = shlex.join(["python", *run.record["command"][-1]]) if run.record["command"] else "python train.py"
     return InputError(f"{run.folder}: {problem}; start it again: {again}")
+
+
+def _with_common_ids(runs: list[Run]) -> list[Run]:
+    """Know the utterances of all runs by name where older runs do and newer ones have paths, if the names suffice."""
+    runs = [replace(run, references=dict(run.references), measures=dict(run.measures)) for run in runs]
+    for split in runs[0].references:
+        found = [run.references.get(split, {}) for run in runs]
+        for part in ("name", "stem"):
+            names = [{_last_part(key, part): key for key in references} for references in found]
+            same = all(name.keys() == names[0].keys() for name in names)
+            unique = all(len(name) == len(references) for name, references in zip(names, found, strict=True))
+            if all(references.keys() == found[0].keys() for references in found) or not (same and unique):
+                continue
+            for run, name in zip(runs, names, strict=True):
+                _rename(run, split, name)
+            break
+    return runs
+
+
+def _last_part(record_id: str, part: str) -> str:
+    return getattr(PurePosixPath(record_id), part) if "/" in record_id else record_id
+
+
+def _rename(run: Run, split: str, names: dict[str, str]) -> None:
+    """Give the utterances of a test set other IDs, {new: old}, and their order."""
+    rows = {record_id: row for row, record_id in enumerate(run.references[split])}
+    order = [rows[names[name]] for name in sorted(names)]
+    run.references[split] = {name: run.references[split][names[name]] for name in sorted(names)}
+    run.measures[split] = {
+        key: replace(measure, parts=measure.parts[order], wholes=measure.wholes[order])
+        for key, measure in run.measures[split].items()
+    }
 
 
 def _refuse_other_tests(runs: list[Run]) -> None:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from summarymixing.comparison import compare, read_run
-from summarymixing.corpora.manifest import write_manifest
+from summarymixing.corpora.manifest import read_manifest, write_manifest
 from summarymixing.errors import InputError
 from summarymixing.tasks.scoring import score, write_scored
 from summarymixing.tasks.understanding import frame_scores
@@ -135,6 +135,31 @@ def test_a_known_difference_is_found_and_a_chance_one_is_not(tmp_path):
     assert worse["difference"] == pytest.approx(7.6)
     low, high = worse["difference_interval"]
     assert 0 < low < 7.6 < high < 10
+
+
+def rename(folder, names):
+    """Give the utterances of `easy` other IDs, in their order."""
+    rows = read_manifest(folder / "transcripts_easy.csv")
+    write_scored(folder, "easy", [{**row, "ID": name} for row, name in zip(rows, names, strict=True)])
+
+
+@pytest.mark.parametrize("ending", ["", ".mp3"])
+def test_runs_from_before_paths_were_ids_are_paired_by_name(tmp_path, ending):
+    old, new = make_run(tmp_path / "old", wrong=3), make_run(tmp_path / "new", "two", wrong=5)
+    plain = compared(old, new)["runs"]
+    # The order of the paths is not that of the names.
+    rename(new, [f"dev/{number % 3}/u{number:03}{ending}" for number in range(20)])
+    paired = compared(old, new)["runs"]
+    assert [run["splits"] for run in paired] == [run["splits"] for run in plain]
+    for chosen in ([old], [new], [new, new]):
+        assert compared(*chosen)["runs"][0]["splits"]["easy"]["utterances"] == 20
+
+
+def test_names_that_stand_for_several_recordings_are_not_paired(tmp_path):
+    old, new = make_run(tmp_path / "old"), make_run(tmp_path / "new", "two")
+    rename(new, [f"dev/{number}/u{min(number, 18):03}" for number in range(20)])
+    with pytest.raises(InputError, match="its easy is not that of.*same data"):
+        compared(old, new)
 
 
 def test_what_is_compared(tmp_path):

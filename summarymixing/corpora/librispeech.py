@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from summarymixing.corpora.audio import inspect_audio
+from summarymixing.corpora.manifest import APPLE_DOUBLE
 from summarymixing.corpora.preparation import prepare_split, stat_files
 from summarymixing.errors import InputError
 
@@ -21,8 +22,6 @@ AUDIO_SUFFIXES = (
 # Raise it with every change to what a manifest holds, so that older ones are made again.
 _VERSION = 2
 _TRANSCRIPT_SUFFIX = ".trans.txt"
-# Beside every file that macOS copies to a disk of another kind lies one of this name, with its attributes.
-_APPLE_DOUBLE = "._"
 
 
 def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers=None, progress=True):
@@ -129,7 +128,7 @@ def _prepare_split(data_folder, manifest_folder, split, max_bad_fraction, worker
 def _read_chapter(folder, prefix):
     """Return {ID: (recording or None, [(words, transcript file), ...])} of one folder; words are bytes."""
     try:
-        names = [name for name in os.listdir(folder) if not name.startswith(_APPLE_DOUBLE)]
+        names = [name for name in os.listdir(folder) if not name.startswith(APPLE_DOUBLE)]
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
     transcripts, recordings = {}, {}

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 csv.field_size_limit(2**31 - 1)
 
 _SHOWN = 3
+#: Beside every file that macOS copies to a disk of another kind lies one of this name, with its attributes.
+APPLE_DOUBLE = "._"
 # What a generated corpus has in its root: SETTINGS_FILE of summarymixing.synthetic, which needs packages of its own.
 _GENERATED = "corpus.json"
 

@@ -21,6 +21,7 @@ FIELDS = [
     "intent",
     "entities",
     "slurp_id",
+    "file",
 ]
 TARGETS = ("semantics", "sentence")
 MICROPHONES = ("all", "headset", "far-field")
@@ -49,10 +50,10 @@ def prepare(
     The columns: ID (the recording's path below the folder audio, with ``<slurp_id>-`` before its name:
     ``slurp_real/4489-audio-1434542201-headset.flac``),
     duration (seconds), wav (absolute path), spk_id, wrd (the target), sentence, scenario, action, intent, entities (as
-    in SLURP's prediction files: a JSON list of ``{"type": ..., "filler": ...}``) and slurp_id. The intent is always
-    ``<scenario>_<action>``: a few of SLURP's lines give the action alone. The lines name no speaker, but the file
-    ``dataset/slurp/metadata.json`` does (``usrid``): spk_id is what it says, else "unknown", and "synthetic" in
-    train_synthetic.
+    in SLURP's prediction files: a JSON list of ``{"type": ..., "filler": ...}``), slurp_id, and file (the recording as
+    the lines name it). The intent is always ``<scenario>_<action>``: a few of SLURP's lines give the action alone. The
+    lines name no speaker, but the file ``dataset/slurp/metadata.json`` does (``usrid``): spk_id is what it says, else
+    "unknown", and "synthetic" in train_synthetic.
 
     As in SLURP's evaluation tool fillers are in lower case, scenario and action are right whatever the intent says, and
     a recording that several lines name counts once, with the last of them.
@@ -186,7 +187,7 @@ class _Corpus:
                     # As in SLURP's evaluation tool a recording counts once, with the last line that names it.
                     records.pop(latest.get(folder / file), None)
                     latest[folder / file] = record_id
-                    records[record_id] = ({**sentence, "split": name}, folder / file, None)
+                    records[record_id] = ({**sentence, "split": name, "file": file}, folder / file, None)
         return records
 
     def files(self, split, records):
@@ -311,8 +312,8 @@ def _examine(sentence, recording, reason, target, speakers):
     row = {
         "duration": f"{seconds:.6f}",
         "wav": str(recording),
-        "spk_id": speakers.get((sentence["slurp_id"], recording.name), unnamed),
+        "spk_id": speakers.get((sentence["slurp_id"], sentence["file"]), unnamed),
         "wrd": sentence[target],
     }
-    copied = ("sentence", "scenario", "action", "intent", "entities", "slurp_id")
+    copied = ("sentence", "scenario", "action", "intent", "entities", "slurp_id", "file")
     return {**row, **{key: sentence[key] for key in copied}}, recording, None

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from summarymixing.corpora.audio import inspect_audio
+from summarymixing.corpora.manifest import APPLE_DOUBLE
 from summarymixing.corpora.preparation import prepare_split, stat_files
 from summarymixing.errors import InputError
 
@@ -166,9 +167,9 @@ class _Corpus:
                 f"{root}: {min(both)} is in both validation_list.txt and testing_list.txt, {len(both)} recordings in "
                 "all; take the lists from the archive"
             )
-        present = {f"{word}/{path.name}" for word in self.words for path in (root / word).glob("*.wav")}
+        present = {f"{word}/{path.name}" for word in self.words for path in _recordings(root / word)}
         self.lists = {"train": present - lists["valid"] - lists["test"], **lists}
-        self.noise = sorted((root / NOISE_FOLDER).glob("*.wav"))
+        self.noise = _recordings(root / NOISE_FOLDER)
         paths = [root / name for name in (*_LISTS.values(), *present)]
         self.files = stat_files([*paths, *self.noise])
 
@@ -237,6 +238,11 @@ class _Corpus:
         return records
 
 
+def _recordings(folder):
+    """The WAV files of a folder, sorted."""
+    return sorted(path for path in folder.glob("*.wav") if not path.name.startswith(APPLE_DOUBLE))
+
+
 def _archive_folder(test_archive, classes):
     if test_archive is None or not Path(test_archive).is_dir():
         raise InputError(
@@ -251,12 +257,12 @@ def _archive_folder(test_archive, classes):
 def _archive_records(archive):
     """Records of the published test set: a folder a class."""
     folders = {**{word: word for word in COMMANDS}, "_unknown_": UNKNOWN, "_silence_": SILENCE}
-    missing = [name for name in folders if not any((archive / name).glob("*.wav"))]
+    missing = [name for name in folders if not _recordings(archive / name)]
     if missing:
         raise InputError(f"{archive}: has no recordings in {', '.join(missing)}; correct the key test_archive")
     records = {}
     for name, command in folders.items():
-        for path in sorted((archive / name).glob("*.wav")):
+        for path in _recordings(archive / name):
             match = _NAME.fullmatch(path.name)
             columns = {"spk_id": match[1] if match else "", "wrd": "" if name[0] == "_" else name, "command": command}
             records[f"{name}/{path.stem}"] = (path, columns, None)

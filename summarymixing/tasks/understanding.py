@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
@@ -67,7 +66,7 @@ class Understanding(Seq2Seq):
             right = sum(getattr(frame, part) == label for frame in wanted)
             scores[f"{part}_majority_accuracy"] = 100 * right / len(wanted)
         if if_main_process():
-            files = {row["ID"]: Path(dataset.data[row["ID"]]["wav"]).name for row in self.scored}
+            files = {row["ID"]: dataset.data[row["ID"]]["file"] for row in self.scored}
             write_predictions(self.run_folder / f"predictions_{name}.jsonl", self.scored, files)
             shown = ", ".join(f"{metric.replace('_', ' ')} {scores[metric]:.2f} %" for metric in VALIDATED)
             print(f"{self.record.data['experiment']} {name}: {shown}")
@@ -107,6 +106,7 @@ def write_predictions(path, rows, files):
     Example
     -------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "predictions_test.jsonl"
     >>> write_predictions(path, [{"ID": "1-a", "hypothesis": "alarm|set|time:five"}], {"1-a": "a.flac"})
     >>> print(path.read_text().strip())

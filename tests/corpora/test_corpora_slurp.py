@@ -106,6 +106,7 @@ def test_rows_hold_the_corpus(data):
         "intent": "alarm_set",
         "entities": '[{"type": "time", "filler": "five am"}, {"type": "date", "filler": "this week"}]',
         "slurp_id": "4489",
+        "file": "audio-11-headset.flac",
     }
     assert [float(row["duration"]) for row in table] == [1.0, 1.25, 1.5, 1.75, 2.0]
     assert currency["wrd"] == "qa|currency|currency_name:american dollar|currency_name:japanese yen"
@@ -328,6 +329,7 @@ def test_recordings_of_one_name_keep_their_own_words(data):
         record(data, file, number)
     record(data, "audio-1.flac", 4, folder="audio/slurp_synth")
     table = read_manifest(run(data, ["devel+train_synthetic"], max_bad_fraction=0)["devel+train_synthetic"])
+    assert [row["file"] for row in table] == [*files, "audio-1.flac"]
     assert [(row["ID"], float(row["duration"]), row["sentence"]) for row in table] == [
         ("slurp_real/1-audio-1.flac", 1, WAKE),
         ("slurp_real/near/1-audio-1.flac", 2, WAKE),

@@ -232,3 +232,15 @@ def test_the_published_archive_is_a_split(whole, tmp_path):
         path.unlink()
     with pytest.raises(InputError, match=re.escape("archive: has no recordings in _silence_; correct the key")):
         run(whole, tmp_path / "m", **options)
+
+
+def test_what_other_systems_leave_is_no_recording_and_no_part_of_a_list(data, tmp_path):
+    """The attributes that macOS writes beside files, a byte-order mark, and line ends of Windows."""
+    for path in list(data.glob("*/*.wav")):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7" + bytes(100))
+    for name in ("validation_list.txt", "testing_list.txt"):
+        content = (data / name).read_bytes()
+        (data / name).write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+    tables = run(data, tmp_path, max_bad_fraction=0)
+    assert not any("._" in row["wav"] for table in tables.values() for row in table)
+    assert len([row for row in tables["test"] if row["command"] not in ("unknown", "silence")]) == len(COMMANDS)
