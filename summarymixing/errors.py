@@ -1,7 +1,12 @@
 """The error that a user can act on, and the wrapper that shows it without a traceback."""
 
+import contextlib
 import functools
+import os
 import sys
+
+#: The status of a program that the signal SIGPIPE ends, as shells report it.
+_READER_LEFT = 141
 
 
 class InputError(ValueError):
@@ -11,7 +16,8 @@ class InputError(ValueError):
 def command_line(main):
     """Wrap the entry point of a program: an `InputError` ends it with a message, not a traceback.
 
-    Any other exception is a defect of the program and keeps its traceback.
+    A program whose output nobody reads any more, as in ``program | head``, ends without a word. Any other exception is
+    a defect of the program and keeps its traceback.
 
     Parameters
     ----------
@@ -22,7 +28,8 @@ def command_line(main):
     -------
     callable
         Runs `main`; on `InputError` prints ``error: <message>`` to stderr and raises
-        `SystemExit` with status 2, the status argparse uses for bad arguments.
+        `SystemExit` with status 2, the status argparse uses for bad arguments; with status 141 if the reader of its
+        output has left.
 
     Examples
     --------
@@ -33,9 +40,27 @@ def command_line(main):
     @functools.wraps(main)
     def wrapped(*args, **kwargs):
         try:
-            return main(*args, **kwargs)
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
+            try:
+                return main(*args, **kwargs)
+            except InputError as error:
+                print(f"error: {error}", file=sys.stderr)
+                raise SystemExit(2) from None
+            finally:
+                sys.stdout.flush()  # here, where a reader that has left is no news
+        except BrokenPipeError:
+            _discard_output()
+            raise SystemExit(_READER_LEFT) from None
 
     return wrapped
+
+
+def _discard_output():
+    """Let what Python still holds for a reader that has left go nowhere, or it would complain at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            with contextlib.suppress(OSError):  # a stream without a file
+                os.dup2(null, stream.fileno())
+    os.close(null)

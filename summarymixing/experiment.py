@@ -4,22 +4,19 @@ Seeding is part of the YAML file, as in SpeechBrain's own recipes. The line must
 first key that builds a module, because HyperPyYAML builds objects in the order of the file::
 
     seed: 1234
-    __set_seed: !apply:speechbrain.utils.seed_everything [!ref <seed>]
+    __set_seed: !apply:summarymixing.seeds.seed_everything [!ref <seed>]
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ruamel.yaml
-import speechbrain
 import torch
 from hyperpyyaml.core import recursive_update
-from ruamel.yaml.error import YAMLError
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.utils.distributed import (
     ddp_init_group,
@@ -29,18 +26,19 @@ from speechbrain.utils.distributed import (
     is_distributed_initialized,
 )
 from speechbrain.utils.logger import setup_logging
-from speechbrain.utils.run_opts import RunOptions
 
 from summarymixing.allocator import keep_freed_memory
+from summarymixing.arguments import parse_run_options, refuse_unknown, split_arguments
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
+from summarymixing.run_record import FILE_NAME as RECORD
 from summarymixing.run_record import RunRecord, holds_checkpoints
+from summarymixing.shell_values import parse_values
+from summarymixing.value_checks import check_device, check_values
 from summarymixing.yaml_build import build, resolve
 from summarymixing.yaml_files import (
-    RUN_OPTIONS,
     comparable,
     resolve_yaml,
-    suggestion,
     top_level_keys,
 )
 
@@ -52,6 +50,7 @@ RESUMABLE = {
     "number_of_epochs",
     "optimizer_step_limit",
     "output_folder",
+    "audio_normalizer",  # is used by SpeechBrain's interfaces alone
     "test_splits",
     "test_archive",
     "test_beam_size",
@@ -192,23 +191,28 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     ('tiny', 3, {'device': 'cpu'})
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    yaml_file, option_words, key_words = _split_arguments(argv)
+    yaml_file, option_words, key_words = split_arguments(argv)
     text = resolve_yaml(yaml_file)
     keys = set(top_level_keys(text, yaml_file))
-    for key in key_words:
-        _refuse_unknown(key, keys, yaml_file)
-    overrides = {key: _parse_value(key, value) for key, value in key_words.items()}
-    options = _parse_run_options(yaml_file, option_words)
-    run_opts = {key: options[key] for key in sorted(options.overridden_args)}
+    refuse_unknown(key_words, keys, yaml_file)
+    overrides = parse_values(key_words, text, yaml_file)
+    options, run_opts = parse_run_options(yaml_file, option_words)
     # The YAML may refer to a run option's key, and its record must show the value that was used.
     overrides.update({key: value for key, value in run_opts.items() if key in keys})
     text = _apply_overrides(text, overrides, yaml_file)
+    joins = get_local_rank() is not None and not is_distributed_initialized()
+    if joins:
+        run_opts.update(_process_options(run_opts))
 
-    run_folder = _run_folder(resolve(text, yaml_file), yaml_file)
+    resolved = resolve(text, yaml_file)
+    plain = {**ruamel.yaml.YAML().load(resolved), **run_opts}
+    check_values(plain, yaml_file)
+    if plain.get("device") is not None:
+        check_device(plain["device"])
+    run_folder = _run_folder(plain, yaml_file)
     text = _apply_overrides(text, _recorded(_unsettled(text), run_folder), yaml_file)
     _refuse_other_run(text, run_folder)
-    if get_local_rank() is not None and not is_distributed_initialized():
-        run_opts.update(_process_options(run_opts))
+    if joins:
         ddp_init_group({"distributed_backend": options.distributed_backend, **run_opts})
     keep_freed_memory()
     unsettled = _unsettled(text)
@@ -227,70 +231,6 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
         argv=argv,
         text=text,
     )
-
-
-def _split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
-    """Separate the YAML file, the words of run options and the words of each overridden key.
-
-    SpeechBrain's parser alone is not enough: it takes a YAML key that begins like a run option for
-    that option, and cuts a value at every "=".
-    """
-    if argv and argv[0] in ("-h", "--help"):
-        speechbrain.parse_arguments(argv)  # prints the run options and exits
-    if not argv or argv[0].startswith("-"):
-        raise InputError("the first argument must be the YAML file of an experiment")
-    options: list[str] = []
-    keys: dict[str, list[str]] = {}
-    current = None
-    for word in argv[1:]:
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            if name in RUN_OPTIONS:
-                options.append(word)
-                current = None if equals else options
-            else:
-                current = keys[name] = [value] if equals else []
-        elif current is None:
-            raise InputError(f"argument '{word}' belongs to no --key")
-        else:
-            current.append(word)
-    return argv[0], options, keys
-
-
-def _refuse_unknown(key: str, keys: set[str], yaml_file: str) -> None:
-    if key in keys:
-        return
-    parent, _, part = key.replace("]", "").replace("[", ".").partition(".")
-    if part and parent in keys:
-        raise InputError(f"{yaml_file}: --{key}: replace a part of '{parent}' with --{parent} \"{{{part}: value}}\"")
-    hint = suggestion(key, keys | RUN_OPTIONS)
-    raise InputError(f"{yaml_file}: --{key} is neither a top-level key of this file nor a run option{hint}")
-
-
-def _parse_value(key: str, words: list[str]):
-    if not words:
-        raise InputError(f"--{key} needs a value, for example: --{key} True")
-    try:
-        return ruamel.yaml.YAML().load(" ".join(words))
-    except YAMLError as error:
-        raise InputError(
-            f"--{key}: the value {' '.join(words)!r} is not valid YAML; quote it twice: "
-            f"""--{key} '"..."'"""
-        ) from error
-
-
-def _parse_run_options(yaml_file: str, words: list[str]) -> RunOptions:
-    """Let SpeechBrain parse its options; argparse's usage page becomes one line."""
-    page = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(page):
-            _, options, rest = speechbrain.parse_arguments([yaml_file, *words])
-    except SystemExit as error:
-        reason = page.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise InputError(f"bad run option: {reason}") from error
-    if rest:
-        raise InputError(f"bad run option: one value too many in: {' '.join(words)}")
-    return options
 
 
 def _process_options(run_opts: dict) -> dict:
@@ -344,8 +284,8 @@ def _recorded(keys: list[str], run_folder: Path) -> dict:
     return {key: old[key] for key in keys if old.get(key) is not None}
 
 
-def _run_folder(resolved: str, yaml_file: str) -> Path:
-    value = ruamel.yaml.YAML().load(resolved).get("output_folder")
+def _run_folder(values: dict, yaml_file: str) -> Path:
+    value = values.get("output_folder")
     if not isinstance(value, str) or not value:
         raise InputError(f"{yaml_file}: key 'output_folder' must name the folder of the run")
     if Path(value).exists() and not Path(value).is_dir():
@@ -362,16 +302,34 @@ def _refuse_other_run(text: str, run_folder: Path) -> None:
     record = run_folder / "hyperparams.yaml"
     if not record.exists():
         return
-    old = comparable(record.read_text(encoding="utf-8", errors="replace"), str(record))
+    recorded = record.read_text(encoding="utf-8", errors="replace")
+    old = comparable(recorded, str(record))
     new = comparable(text, "this experiment")
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
     unsettled = _unsettled(text)  # until something was trained, the data may say another number
     changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
-    if changed:
+    if not _has_trained(run_folder, recorded):
+        _clear_failed_start(run_folder)
+    elif changed:
         raise InputError(
             f"{record}: this folder holds a run with another value of {', '.join(changed)}; "
             "choose another --output_folder, or delete this folder"
         )
+
+
+def _has_trained(run_folder: Path, recorded: str) -> bool:
+    """Whether the run of a folder has got as far as a checkpoint, there or where its record says."""
+    plain = ruamel.yaml.YAML().load(resolve(recorded, str(run_folder / "hyperparams.yaml")))
+    elsewhere = Path(str(plain.get("save_folder", run_folder)))
+    return holds_checkpoints(run_folder) or any(elsewhere.glob("CKPT*"))
+
+
+def _clear_failed_start(run_folder: Path) -> None:
+    """Delete what a start that trained nothing has made for its own settings; manifests know theirs."""
+    if if_main_process():
+        for pattern in (RECORD, "tokenizer.*", "labels_*.txt"):
+            for file in run_folder.glob(pattern):
+                file.unlink()
 
 
 def _open_run_folder(run_folder: Path, text: str, log_config: str | None) -> None:

@@ -3,18 +3,21 @@
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.nn.utils.rnn import pad_sequence
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.decoding import GreedyCTC, GreedyTransducer, TransducerSearcher
 from summarymixing.errors import InputError
+from summarymixing.run_record import FINAL_MODEL
 from summarymixing.streaming import Stream
-from summarymixing.tasks.base import FINAL_MODEL
 from summarymixing.tasks.tokenizer import load_tokenizer
+from summarymixing.value_checks import check_device
+from summarymixing.yaml_build import build, resolve, without_keys
 
 YAML_FILE = "hyperparams.yaml"
+# Keys whose objects make files or folders; of no use without training.
+_MAKE_FILES = ("checkpointer", "train_logger")
 
 
 def load_run(run_folder, device="cpu", needs=()):
@@ -43,11 +46,11 @@ def load_run(run_folder, device="cpu", needs=()):
     for file in (yaml_file, run_folder / FINAL_MODEL, *(run_folder / name for name in needs)):
         if not file.is_file():
             raise InputError(f"{file}: missing, so {run_folder} holds no finished run; train it to its end first")
-    with open(yaml_file, encoding="utf-8") as file:
-        # Wherever the folder now lies, nothing may be made where it was trained.
-        hparams = load_hyperpyyaml(file, {"output_folder": str(run_folder)})
-    state = torch.load(run_folder / FINAL_MODEL, map_location="cpu")
+    check_device(device)
+    resolved = resolve(yaml_file.read_text(encoding="utf-8"), str(yaml_file), {"output_folder": str(run_folder)})
+    hparams = build(without_keys(resolved, _MAKE_FILES), str(yaml_file))
     try:
+        state = torch.load(run_folder / FINAL_MODEL, map_location="cpu")
         hparams["model"].load_state_dict(state)
     except RuntimeError as error:
         raise InputError(

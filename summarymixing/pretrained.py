@@ -7,7 +7,7 @@ import torch
 from ruamel.yaml import YAML
 
 from summarymixing.errors import InputError
-from summarymixing.tasks.base import FINAL_MODEL
+from summarymixing.run_record import FINAL_MODEL
 
 logger = logging.getLogger(__name__)
 

@@ -22,6 +22,8 @@ from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
 
 FILE_NAME = "run.json"
+#: Where a finished run keeps the averaged weights that it was tested with.
+FINAL_MODEL = "model.ckpt"
 CUDA_MEMORY, PROCESS_MEMORY = "CUDA memory allocated", "resident memory of the process"
 _PACKAGES = ("torch", "torchaudio", "speechbrain", "hyperpyyaml")
 _SHAPE = {"command": list, "parameters": dict, "epochs": list, "metrics": dict}
@@ -40,7 +42,8 @@ def holds_checkpoints(run_folder: str | Path) -> bool:
     >>> holds_checkpoints(folder)
     True
     """
-    return any(Path(run_folder).glob("*/CKPT*"))
+    folder = Path(run_folder)
+    return any(folder.glob("*/CKPT*")) or (folder / FINAL_MODEL).is_file()
 
 
 class RunRecord:

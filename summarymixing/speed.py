@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import statistics
@@ -12,13 +11,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import ruamel.yaml
 import torch
 
 from summarymixing.benchmarks.memory import STEADY_MALLOC, forget_peak, resident_peak
 from summarymixing.errors import InputError, command_line
 from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
-from summarymixing.yaml_build import build, resolve
+from summarymixing.yaml_build import build, resolve, without_keys
+from summarymixing.yaml_files import top_level_keys
 
 #: Seconds of input that are measured unless others are asked for.
 LENGTHS = (10.0, 30.0, 60.0)
@@ -66,14 +65,12 @@ def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot read this file: {error}; turn speed off with --no-speed") from error
-    tree = ruamel.yaml.YAML().load(resolve(text, str(path)))
-    keys = ("sample_rate", "model")
-    for key in keys:
-        if key not in tree:
+    resolved = resolve(text, str(path))
+    keys, needed = set(top_level_keys(resolved)), ("sample_rate", "model")
+    for key in needed:
+        if key not in keys:
             raise InputError(f"{path}: no key '{key}', so speed cannot be measured; turn it off with --no-speed")
-    only = io.StringIO()
-    ruamel.yaml.YAML().dump({key: tree[key] for key in keys}, only)
-    built = build(only.getvalue(), str(path))
+    built = build(without_keys(resolved, keys.difference(needed)), str(path))
     return built["model"], built["sample_rate"]
 
 

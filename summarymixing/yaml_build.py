@@ -8,6 +8,7 @@ import pydoc
 import re
 import traceback
 
+import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from summarymixing.errors import InputError
@@ -16,7 +17,7 @@ from summarymixing.yaml_files import suggestion, top_level_keys
 _PLACEHOLDER = re.compile(r"'(.+)' is a !PLACEHOLDER")
 
 
-def resolve(text: str, yaml_file: str) -> str:
+def resolve(text: str, yaml_file: str, overrides: dict | None = None) -> str:
     """Return a HyperPyYAML text with its references followed.
 
     Parameters
@@ -25,6 +26,8 @@ def resolve(text: str, yaml_file: str) -> str:
         A complete HyperPyYAML text.
     yaml_file : str
         Where it came from, for error messages; ``!include:`` is relative to it.
+    overrides : dict, optional
+        Values of top-level keys that replace those of the text before its references are followed.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def resolve(text: str, yaml_file: str) -> str:
         # The run folder's copy could not find a file that is named relative to this one.
         raise InputError(f"{yaml_file}: `!include:` is not supported; share keys with `base:`")
     try:
-        return resolve_references(io.StringIO(text)).getvalue()
+        return resolve_references(io.StringIO(text), overrides).getvalue()
     except Exception as error:
         placeholder = _PLACEHOLDER.search(str(error))
         if placeholder:
@@ -88,6 +91,23 @@ def build(resolved: str, yaml_file: str) -> dict:
             where = f"key '{key}': {name}: "
             hint = _argument_hint(str(error), name)
         raise InputError(f"{yaml_file}: {where}{_one_line(error)}{hint}") from error
+
+
+def without_keys(resolved: str, keys) -> str:
+    """Leave top-level keys out of a text from `resolve`.
+
+    Examples
+    --------
+    >>> without_keys("a: &x [1]\\nb: *x\\n", ["a"])
+    'b: [1]\\n'
+    """
+    yaml = ruamel.yaml.YAML()
+    tree = yaml.load(resolved)
+    for key in keys:
+        tree.pop(key, None)
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
 
 
 def _one_line(error: Exception) -> str:

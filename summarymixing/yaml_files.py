@@ -89,6 +89,18 @@ def top_level_keys(text: str, name: str = "YAML text") -> dict[str, int]:
     return {key.value: key.start_mark.line for key, _ in node.value} if node else {}
 
 
+def key_nodes(text: str, name: str = "YAML text") -> dict:
+    """Return the top-level keys of a YAML text with the nodes that they hold.
+
+    Examples
+    --------
+    >>> key_nodes("a: 1.10\\n")["a"].value
+    '1.10'
+    """
+    node = _compose(text, name)
+    return {key.value: value for key, value in node.value} if node else {}
+
+
 def comparable(text: str, name: str = "YAML text") -> dict:
     """Return the top-level keys of a YAML text with values that can be compared by ``==``.
 
@@ -101,8 +113,7 @@ def comparable(text: str, name: str = "YAML text") -> dict:
     >>> comparable("a: !new:A {b: 1}") == comparable("a: !new:B {b: 1}")
     False
     """
-    node = _compose(text, name)
-    return {key.value: _plain(value) for key, value in node.value} if node else {}
+    return {key: _plain(node) for key, node in key_nodes(text, name).items()}
 
 
 def suggestion(word: str, known) -> str:
@@ -164,6 +175,7 @@ def _merge(path: Path, own: list[_Block], chain: list[Path]) -> tuple[str, list[
             continue
         if block.key in base_keys:
             old = next(b for b in blocks if b.key == block.key)
+            _refuse_no_truth(block, old, path)
             old.comment, old.body = block.comment, block.body
         else:
             new.append(_Block(block.key, block.comment, block.body, ""))
@@ -185,6 +197,13 @@ def _merge(path: Path, own: list[_Block], chain: list[Path]) -> tuple[str, list[
         users = [i for i, other in enumerate(blocks) if block.key in _references(other)]
         blocks.insert(users[0] if users else len(blocks), block)
     return header, blocks
+
+
+def _refuse_no_truth(block: _Block, old: _Block, path) -> None:
+    """Refuse words such as `no` where the base has true or false: YAML 1.2 takes them for text, which is true."""
+    before, now = (key_nodes(b.body, str(path))[b.key] for b in (old, block))
+    if before.tag.endswith(":bool") and now.tag.endswith((":str", ":int", ":float")):
+        raise InputError(f"{path}: key '{block.key}': {now.value!r} is no truth value; write true or false")
 
 
 def _refuse_unused(block: _Block, blocks: list[_Block], new: list[_Block], path, base) -> None:

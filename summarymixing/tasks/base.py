@@ -14,13 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from summarymixing.errors import InputError
-from summarymixing.run_record import count_parameters
+from summarymixing.run_record import FINAL_MODEL, count_parameters
+from summarymixing.seeds import step_seed
 from summarymixing.tasks.processes import Share, gather, mean_over_processes, process_count, process_rank
 
 logger = logging.getLogger(__name__)
-
-#: Where a finished run keeps the averaged weights that it was tested with.
-FINAL_MODEL = "model.ckpt"
 
 
 def _ends_an_epoch(checkpoint):
@@ -55,13 +53,16 @@ class Task(sb.Brain):
 
     def __init__(self, experiment, record):
         hparams = experiment.hparams
+        checkpointer = hparams["checkpointer"]
+        if isinstance(checkpointer, partial):
+            checkpointer = checkpointer()  # only here, because it makes its folder, and to load a run must make nothing
         try:
             super().__init__(
                 modules=hparams["modules"],
                 opt_class=hparams["optimizer"],
                 hparams=hparams,
                 run_opts=experiment.run_opts,
-                checkpointer=hparams["checkpointer"],
+                checkpointer=checkpointer,
             )
         except ValueError as error:  # about run options that do not go together, such as fp16 on a CPU
             raise InputError(" ".join(str(error).split())) from error
@@ -177,8 +178,8 @@ class Task(sb.Brain):
 
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, and set its learning rate."""
-        seed = (self.hparams.seed * 1_000_003 + self.epoch) * 1_000_003 + self.step
-        seed = seed * process_count() + process_rank()  # each process drops and distorts in its own way
+        # Each process drops and distorts in its own way.
+        seed = step_seed(self.hparams.seed, self.epoch, self.step, process_count(), process_rank())
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
         if should_step:

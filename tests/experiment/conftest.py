@@ -12,7 +12,7 @@ from summarymixing.experiment import load_experiment
 YAML = """\
 # A tiny experiment
 seed: 1234  # any integer
-__set_seed: !apply:speechbrain.utils.seed_everything [!ref <seed>]
+__set_seed: !apply:summarymixing.seeds.seed_everything [!ref <seed>]
 output_folder: !ref {folder}/<experiment>/<seed>
 number_of_epochs: 5
 lr: 0.1
@@ -71,3 +71,10 @@ def yaml_file(tmp_path):
     path = YamlFile(tmp_path / "tiny.yaml")
     path.write_text(YAML.format(folder=tmp_path / "runs"))
     return path
+
+
+@pytest.fixture(scope="session")
+def experiment_files():
+    """Every YAML file of an experiment in the repository."""
+    root = Path(__file__).resolve().parents[2]
+    return [*root.glob("hparams/*.yaml"), *root.glob("recipes/**/hparams/*.yaml")]

@@ -26,7 +26,7 @@ def test_the_data_size_the_model_and_the_record(sized_by_text):
 
 
 def test_a_mistake_in_another_key_shows_before_the_data_are_read(sized_by_text):
-    assert "linear" in sized_by_text.refused("--width", "wide")
+    assert "linear" in sized_by_text.refused("--width", "-3")
 
 
 def test_a_run_that_trains_keeps_its_size(sized_by_text):

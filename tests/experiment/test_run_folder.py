@@ -14,6 +14,12 @@ from hyperpyyaml import load_hyperpyyaml
 from summarymixing.experiment import load_experiment
 
 
+def train_a_little(experiment):
+    """Leave behind what makes a folder a run: a checkpoint."""
+    (experiment.run_folder / "save" / "CKPT+2026-01-01+00-00-00+00").mkdir(parents=True)
+    return experiment.run_folder
+
+
 def test_hyperparams_yaml_gives_the_same_hparams(yaml_file):
     experiment = yaml_file.load("--lr", "0.25", "--width", "4")
     text = (experiment.run_folder / "hyperparams.yaml").read_text()
@@ -44,25 +50,25 @@ def test_run_folder_has_a_log_and_no_leftovers(yaml_file):
 
 
 def test_same_command_and_longer_training_resume(yaml_file):
-    yaml_file.load()
+    train_a_little(yaml_file.load())
     yaml_file.load()
     experiment = yaml_file.load("--number_of_epochs", "9", "--optimizer_step_limit", "70")
     assert "number_of_epochs: 9" in (experiment.run_folder / "hyperparams.yaml").read_text()
 
 
 def test_comments_and_spelling_of_numbers_do_not_stop_a_resume(yaml_file):
-    yaml_file.load()
+    train_a_little(yaml_file.load())
     yaml_file.edit("lr: 0.1", "# ten percent\nlr: 1.0e-1")
     assert yaml_file.load().hparams["lr"] == 0.1
 
 
 def test_moved_run_folder_resumes(yaml_file, tmp_path):
-    yaml_file.load().run_folder.rename(tmp_path / "moved")
+    train_a_little(yaml_file.load()).rename(tmp_path / "moved")
     assert yaml_file.load("--output_folder", str(tmp_path / "moved")).name == "tiny"
 
 
 def test_other_model_in_the_same_folder_is_refused(yaml_file):
-    record = yaml_file.load().run_folder / "hyperparams.yaml"
+    record = train_a_little(yaml_file.load()) / "hyperparams.yaml"
     before = record.read_text()
     message = yaml_file.refused("--width", "8", "--lr", "0.3", "--number_of_epochs", "9")
     assert str(record) in message
@@ -73,7 +79,7 @@ def test_other_model_in_the_same_folder_is_refused(yaml_file):
 
 
 def test_changed_tag_and_dropped_key_are_refused(yaml_file):
-    yaml_file.load()
+    train_a_little(yaml_file.load())
     yaml_file.edit("!name:torch.optim.SGD", "!name:torch.optim.RMSprop")
     yaml_file.edit("precision: fp32\n", "")
     assert "another value of opt_class, precision;" in yaml_file.refused()
@@ -85,8 +91,32 @@ def test_unreadable_record_is_named(yaml_file):
     assert str(record) in yaml_file.refused()
 
 
+def test_a_start_that_trained_nothing_makes_no_run(yaml_file):
+    folder = yaml_file.load("--width", "4").run_folder
+    # What the start made before its error, for settings that are now others.
+    for name in ("run.json", "tokenizer.ckpt", "labels_command.txt"):
+        (folder / name).write_text("of the failed start")
+    (folder / "manifests").mkdir()
+    (folder / "save").mkdir()
+    assert yaml_file.load("--width", "5").run_folder == folder
+    assert "width: 5" in (folder / "hyperparams.yaml").read_text()
+    assert sorted(path.name for path in folder.iterdir()) == ["hyperparams.yaml", "log.txt", "manifests", "save"]
+
+
+def test_checkpoints_elsewhere_and_a_finished_model_make_a_run(yaml_file, tmp_path):
+    yaml_file.edit("lr: 0.1", f"lr: 0.1\nsave_folder: {tmp_path / 'elsewhere'}")
+    folder = yaml_file.load().run_folder
+    (tmp_path / "elsewhere" / "CKPT+1").mkdir(parents=True)
+    message = yaml_file.refused("--save_folder", str(tmp_path / "third"))
+    assert "another value of save_folder;" in message
+    (tmp_path / "elsewhere" / "CKPT+1").rmdir()
+    yaml_file.load("--width", "4")
+    (folder / "model.ckpt").write_text("")
+    assert "another value of width;" in yaml_file.refused()
+
+
 def test_failed_build_records_nothing(yaml_file, tmp_path):
-    yaml_file.refused("--width", "wide")
+    yaml_file.refused("--width", "-3")
     assert not (tmp_path / "runs").exists()
     assert yaml_file.load().hparams["width"] == 3
 
