@@ -2,7 +2,8 @@
 
 With a run of a classification recipe it prints the label of each recording.
 
-AUDIO "-" is standard input, raw 16 kHz 16-bit little-endian mono PCM, so that a microphone can be piped in:
+AUDIO "-" is standard input, raw 16-bit little-endian mono PCM at 16 kHz or the rate that --sample-rate says, so that a
+microphone can be piped in; a run of another rate hears it resampled:
 
     arecord -q -t raw -f S16_LE -r 16000 -c 1 | python tools/transcribe.py RUN - --stream
 """
@@ -15,26 +16,33 @@ import torch
 
 from summarymixing.allocator import keep_freed_memory
 from summarymixing.classifying import UtteranceClassifier, is_classification, label_text
-from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.audio import read_audio, resampled
 from summarymixing.errors import InputError, command_line
 from summarymixing.inference import Transcriber
 from summarymixing.streaming import Timing, partial_results, pcm_blocks
 
+STANDARD_INPUT_RATE = 16000
 
-def standard_input(samples):
-    """Blocks of so many samples from standard input."""
+
+def standard_input(seconds, rate, sample_rate):
+    """Blocks of so many seconds from standard input at one rate, resampled to another."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("standard input is no pipe; pipe in raw 16 kHz 16-bit little-endian mono PCM")
+        raise InputError(f"standard input is no pipe; pipe in raw 16-bit little-endian mono PCM at {rate} Hz")
     # Ctrl-C also reaches the program at the other end of the pipe: its end of file ends the transcript. Again: stop.
     signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.default_int_handler))
-    return pcm_blocks(sys.stdin.buffer, samples)
+    blocks = (block.numpy() for block in pcm_blocks(sys.stdin.buffer, max(1, round(seconds * rate))))
+    # The resampler keeps the first blocks back until it has seen what follows them.
+    return (torch.from_numpy(block) for block in resampled(blocks, rate, sample_rate) if len(block))
 
 
 def transcribe_stream(transcriber, audio, arguments):
     """Print the text of a recording as its audio goes by."""
     stream = transcriber.stream(arguments.chunk_ms, arguments.left_chunks)
-    frame = round(transcriber.frame_ms * transcriber.sample_rate / 1000)
-    blocks = standard_input(frame) if audio == "-" else read_audio(audio, transcriber.sample_rate).split(frame)
+    seconds, rate = transcriber.frame_ms / 1000, transcriber.sample_rate
+    if audio == "-":
+        blocks = standard_input(seconds, arguments.sample_rate or STANDARD_INPUT_RATE, rate)
+    else:
+        blocks = read_audio(audio, rate).split(round(seconds * rate))
     timing = Timing()
     for seconds, text in partial_results(stream, blocks, timing):
         print(f"{seconds:7.2f} s  {text}", flush=True)
@@ -42,10 +50,10 @@ def transcribe_stream(transcriber, audio, arguments):
         print(f"stats: {timing}", file=sys.stderr)
 
 
-def transcribe_whole(run, audio):
+def transcribe_whole(run, audio, arguments):
     """Print the text of a recording, or its label."""
     if audio == "-":
-        audio = torch.cat(list(standard_input(run.sample_rate)))
+        audio = torch.cat(list(standard_input(1, arguments.sample_rate or STANDARD_INPUT_RATE, run.sample_rate)))
     if isinstance(run, UtteranceClassifier):
         print(label_text(run.classify([audio])[0]))
     else:
@@ -59,8 +67,9 @@ def main():
     parser.add_argument(
         "audio",
         nargs="+",
-        help="audio files: any format soundfile reads, any rate, any channels; - for standard input",
+        help="audio files: any format that soundfile or FFmpeg reads, any rate, any channels; - for standard input",
     )
+    parser.add_argument("--sample-rate", type=int, help="with -: rate of standard input in hertz; default 16000")
     parser.add_argument("--stream", action="store_true", help="print partial results chunk by chunk")
     parser.add_argument("--chunk-ms", type=float, default=640, help="chunk in ms, a multiple of an encoder frame")
     parser.add_argument("--left-chunks", type=int, help="chunks of the past that the mixer sees; default all")
@@ -69,6 +78,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.stats and not arguments.stream:
         raise InputError("--stats measures a stream; add --stream")
+    if arguments.sample_rate is not None:
+        if "-" not in arguments.audio:
+            raise InputError(
+                "--sample-rate is for standard input, a file says its own; leave it out, or give - as AUDIO"
+            )
+        if arguments.sample_rate < 1:
+            raise InputError(f"--sample-rate {arguments.sample_rate}: must be a rate in hertz, such as 16000")
     classifies = is_classification(arguments.run)
     if arguments.stream and classifies:
         raise InputError(f"{arguments.run}: a classification hears the whole recording; leave out --stream")
@@ -84,7 +100,7 @@ def main():
             if arguments.stream:
                 transcribe_stream(run, audio, arguments)
             else:
-                transcribe_whole(run, audio)
+                transcribe_whole(run, audio, arguments)
         except InputError as error:
             unreadable += 1
             print(f"error: {error}", file=sys.stderr)

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+import soundfile
+import torch
 
-from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.audio import read_audio, resampled
 from summarymixing.streaming_table import read_utterances
 from summarymixing.tasks.scoring import score
 
@@ -45,6 +48,30 @@ def test_standard_input_streams(run, tool, transcriber, files):
     assert "latency median" in stats and "95 %" in stats and "real-time factor" in stats
     whole = tool("transcribe", run, "-", input=data)
     assert whole.stdout.decode() == transcriber.transcribe([samples])[0] + "\n"
+
+
+def test_standard_input_has_a_rate_of_its_own(run, talkative, tool, transcriber, files):
+    """It is 16 kHz unless stated otherwise, whatever the run's rate is; as a file of the same samples reads."""
+    data, _ = pcm(files[0])
+    low = talkative("conformer_transducer_summarymixing_fast", sample_rate=8000)
+    with soundfile.SoundFile(files[0]) as file:
+        seconds = file.frames / 16000
+    for options in ([], ["--stream"]):
+        of_file = tool("transcribe", low, files[0], *options).stdout
+        assert tool("transcribe", low, "-", *options, input=data).stdout == of_file
+        assert not options or of_file.decode().splitlines()[-1].startswith(f"{seconds:7.2f} s")
+    slow = (read_audio(files[0], 8000) * 32768).round().clamp(-32768, 32767).short()
+    done = tool("transcribe", run, "-", "--sample-rate", "8000", input=slow.numpy().astype("<i2").tobytes())
+    blocks = resampled([slow.numpy().astype("float32") / 32768], 8000, 16000)
+    samples = torch.from_numpy(numpy.concatenate(list(blocks)))
+    assert done.stdout.decode() == transcriber.transcribe([samples])[0] + "\n"
+
+
+def test_silence_has_a_transcript(run, tool, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", numpy.zeros(32000), 16000)
+    for options in ([], ["--stream"]):
+        done = tool("transcribe", run, tmp_path / "silence.wav", *options)
+        assert done.returncode == 0 and done.stdout
 
 
 def test_ctrl_c_at_a_microphone_ends_the_transcript(run, transcriber, files):
@@ -99,6 +126,8 @@ def test_bad_standard_input(run, refused, data, reason, stream):
         (["x.wav", "--stream", "--chunk-ms", "330"], "chunk_ms=330 must be a multiple of 40 ms"),
         (["x.wav", "--stream", "--chunk-ms", "nan"], "chunk_ms=nan must be a multiple of 40 ms"),
         (["x.wav", "--stream", "--left-chunks", "-1"], "left_chunks=-1"),
+        (["x.wav", "--sample-rate", "8000"], "--sample-rate is for standard input"),
+        (["-", "--sample-rate", "0"], "--sample-rate 0: must be a rate in hertz"),
         (["x.wav", "--stats"], "add --stream"),
     ],
 )
