@@ -53,7 +53,10 @@ def transcribe_stream(transcriber, audio, arguments):
 def transcribe_whole(run, audio, arguments):
     """Print the text of a recording, or its label."""
     if audio == "-":
-        audio = torch.cat(list(standard_input(1, arguments.sample_rate or STANDARD_INPUT_RATE, run.sample_rate)))
+        blocks = list(standard_input(1, arguments.sample_rate or STANDARD_INPUT_RATE, run.sample_rate))
+        if not blocks:
+            raise InputError("standard input: empty recording, too short for a single sample of the run's rate")
+        audio = torch.cat(blocks)
     if isinstance(run, UtteranceClassifier):
         print(label_text(run.classify([audio])[0]))
     else:

@@ -56,10 +56,15 @@ def test_standard_input_has_a_rate_of_its_own(run, talkative, tool, transcriber,
     low = talkative("conformer_transducer_summarymixing_fast", sample_rate=8000)
     with soundfile.SoundFile(files[0]) as file:
         seconds = file.frames / 16000
-    for options in ([], ["--stream"]):
-        of_file = tool("transcribe", low, files[0], *options).stdout
-        assert tool("transcribe", low, "-", *options, input=data).stdout == of_file
-        assert not options or of_file.decode().splitlines()[-1].startswith(f"{seconds:7.2f} s")
+    whole = tool("transcribe", low, files[0]).stdout
+    assert tool("transcribe", low, "-", input=data).stdout == whole
+    of_file, of_pipe = (
+        tool("transcribe", low, *audio, "--stream", input=data).stdout.decode().splitlines()
+        for audio in ([files[0]], ["-"])
+    )
+    # The resampler of the pipe keeps a few ms back, so that partial results come with later samples, but for the last.
+    assert [line.split(" s  ")[1] for line in of_pipe] == [line.split(" s  ")[1] for line in of_file]
+    assert of_pipe[-1] == of_file[-1] and of_file[-1].startswith(f"{seconds:7.2f} s")
     slow = (read_audio(files[0], 8000) * 32768).round().clamp(-32768, 32767).short()
     done = tool("transcribe", run, "-", "--sample-rate", "8000", input=slow.numpy().astype("<i2").tobytes())
     blocks = resampled([slow.numpy().astype("float32") / 32768], 8000, 16000)
@@ -72,6 +77,10 @@ def test_silence_has_a_transcript(run, tool, tmp_path):
     for options in ([], ["--stream"]):
         done = tool("transcribe", run, tmp_path / "silence.wav", *options)
         assert done.returncode == 0 and done.stdout
+
+
+def test_less_than_a_sample_is_no_recording(run, refused):
+    assert "empty recording" in refused("transcribe", run, "-", "--sample-rate", "48000", data=b"\0\0")
 
 
 def test_ctrl_c_at_a_microphone_ends_the_transcript(run, transcriber, files):
