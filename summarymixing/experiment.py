@@ -49,6 +49,8 @@ __all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_y
 RESUMABLE = {
     "number_of_epochs",
     "optimizer_step_limit",
+    "lr_schedule",  # a schedule of a stated number of steps ends with them, and more epochs need a longer one
+    "total_steps",
     "output_folder",
     "audio_normalizer",  # is used by SpeechBrain's interfaces alone
     "test_splits",

@@ -1,6 +1,7 @@
 """CTC beam search with an optional n-gram language model."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 from speechbrain.decoders.ctc import CTCBeamSearcher
@@ -8,8 +9,35 @@ from speechbrain.decoders.ctc import CTCBeamSearcher
 from summarymixing.errors import InputError
 
 
+class _Searcher(CTCBeamSearcher):
+    """SpeechBrain's, which never asks the language model whether the sentence may end where it does."""
+
+    _at_end = False
+
+    def finalize_decoding(self, beams, cached_lm_scores, cached_p_lm_scores, force_next_word=False, is_end=False):
+        self._at_end = is_end
+        try:
+            return super().finalize_decoding(beams, cached_lm_scores, cached_p_lm_scores, force_next_word, is_end)
+        finally:
+            self._at_end = False
+
+    def get_lm_beams(self, beams, cached_lm_scores, cached_partial_token_scores, is_eos=False):
+        is_eos = is_eos or self._at_end
+        if is_eos and self.lm is not None:
+            for beam in beams:
+                # Behind its last word a beam has no next one, and SpeechBrain would score the word "".
+                if not beam.next_word and (beam.text, True) not in cached_lm_scores:
+                    score, state = cached_lm_scores[beam.text, False]
+                    cached_lm_scores[beam.text, True] = score + self._end_score(state.state), state
+        return super().get_lm_beams(beams, cached_lm_scores, cached_partial_token_scores, is_eos)
+
+    def _end_score(self, state):
+        log10 = self.kenlm_model.BaseScore(state, "</s>", type(state)())
+        return self.alpha * log10 * math.log(10)
+
+
 def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None, lm_weight=0.5, word_score=1.5):
-    """SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer.
+    """SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer; it also scores the end of the sentence.
 
     Arguments
     ---------
@@ -52,7 +80,7 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
     pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
     try:
         words = _words(language_model)
-        searcher = CTCBeamSearcher(
+        searcher = _Searcher(
             blank_index=blank_index,
             vocab_list=pieces,
             beam_size=beam_size,

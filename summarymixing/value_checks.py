@@ -12,19 +12,35 @@ _WHOLE, _ANY = "a whole number", "a number"
 # Names that recipes share, and SpeechBrain's: kind, smallest and largest value, whether null will do.
 _BOUNDS = {
     **dict.fromkeys(
-        ("number_of_epochs", "eval_batch_size", "num_buckets", "test_beam_size", "valid_search_interval"),
+        (
+            "number_of_epochs",
+            "avg_checkpoints",
+            "eval_batch_size",
+            "num_buckets",
+            "test_beam_size",
+            "valid_search_interval",
+        ),
         (_WHOLE, 1, None, False),
     ),
     **dict.fromkeys(("grad_accumulation_factor", "debug_batches", "debug_epochs"), (_WHOLE, 1, None, False)),
     **dict.fromkeys(("max_batch_ex", "optimizer_step_limit", "ctc_candidates", "vocab_size"), (_WHOLE, 1, None, True)),
     **dict.fromkeys(
-        ("num_workers", "short_first_epochs", "blank_index", "ckpt_interval_minutes", "ckpt_interval_steps"),
+        (
+            "num_workers",
+            "short_first_epochs",
+            "clean_first_epochs",
+            "ctc_epochs",
+            "blank_index",
+            "ckpt_interval_minutes",
+            "ckpt_interval_steps",
+        ),
         (_WHOLE, 0, None, False),
     ),
     **dict.fromkeys(("seed", "synthetic_seed", "data_seed"), (_WHOLE, 0, LARGEST, False)),
     "sample_rate": (_WHOLE, 1000, None, False),
     **dict.fromkeys(("max_batch_length", "synthetic_minutes"), (_ANY, "above 0", None, False)),
-    **dict.fromkeys(("max_bad_fraction", "warmup_fraction"), (_ANY, 0, 1, False)),
+    **dict.fromkeys(("max_bad_fraction", "ctc_weight", "label_smoothing"), (_ANY, 0, 1, False)),
+    "warmup_fraction": (_ANY, 0, 1, True),  # null where lr_schedule holds its own warm-up
     "max_grad_norm": (_ANY, 0, None, False),
 }
 _LISTS = ("train_splits",)

@@ -1,6 +1,8 @@
 """CTC beam search: as greedy where the frames are sure, better where a sum of paths or a language model decides."""
 
 import io
+import itertools
+import math
 
 import pytest
 import sentencepiece
@@ -90,6 +92,71 @@ def test_a_language_model_decides(tokenizer, tmp_path):
     (tmp_path / "bad.arpa").write_text("no n-grams")
     with pytest.raises(InputError, match="bad.arpa: key ngram_lm: KenLM cannot read this file"):
         ctc_beam_search(tokenizer, language_model=tmp_path / "bad.arpa")
+
+
+#: After A the sentence may end, after B hardly; within it B is the likelier word.
+ENDINGS = """\\data\\
+ngram 1=5
+ngram 2=5
+
+\\1-grams:
+-3.0\t<unk>\t0
+0\t<s>\t-0.3
+-1.0\t</s>\t0
+-0.6\tA\t-0.3
+-0.6\tB\t-0.3
+
+\\2-grams:
+-0.6\t<s> A
+-0.2\t<s> B
+-0.1\tA </s>
+-3.0\tB </s>
+-0.5\tB A
+
+\\end\\
+"""
+
+
+def test_equals_the_enumeration_of_all_paths_with_the_end_of_the_sentence(tmp_path):
+    """Every path of 5 frames, summed by its text, and KenLM's own score of that text as a whole sentence."""
+    kenlm = pytest.importorskip("kenlm")
+    pytest.importorskip("pygtrie")
+    file = tmp_path / "endings.arpa"
+    file.write_text(ENDINGS)
+    model = io.BytesIO()
+    options = {"vocab_size": 4, "model_type": "char", "bos_id": -1, "eos_id": -1, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.Train(sentence_iterator=iter(["A B A"]), model_writer=model, **options)
+    tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    whole, weight, word_score = kenlm.Model(str(file)), 0.7, 0.9
+    decided = 0
+    for seed in range(20):
+        log_probs = torch.randn(5, 4, generator=torch.Generator().manual_seed(seed)).mul(1.5).log_softmax(-1)
+        texts = {}
+        for path in itertools.product(range(4), repeat=5):
+            score = sum(log_probs[frame, token].item() for frame, token in enumerate(path))
+            text = tokenizer.decode([token for token, _ in itertools.groupby(path) if token])
+            text = " ".join(text.split())
+            texts[text] = math.log(math.exp(texts.get(text, -math.inf)) + math.exp(score))
+        scored = {}
+        for text, score in texts.items():
+            words = text.split()
+            if words and all(len(word) == 1 for word in words):  # other words are unknown, SpeechBrain adds a penalty
+                with_end, without = (
+                    weight * math.log(10) * whole.score(text, bos=True, eos=eos) for eos in (True, False)
+                )
+                scored[text] = [score + word_score * len(words) + lm for lm in (with_end, without)]
+        search = ctc_beam_search(
+            tokenizer, beam_size=1000, language_model=file, lm_weight=weight, word_score=word_score
+        )
+        search.beam_prune_logp, search.token_prune_min_logp, search.topk = -1e9, -1e9, 50
+        search.prune_history = False
+        found = {hypothesis.text: hypothesis.lm_score for hypothesis in search(log_probs[None])[0]}
+        best = max(scored, key=lambda text: scored[text][0])
+        decided += best != max(scored, key=lambda text: scored[text][1])
+        for text in set(found) & set(scored):
+            assert found[text] == pytest.approx(scored[text][0], abs=1e-3), (seed, text)
+        assert best in found and max(set(found) & set(scored), key=found.get) == best
+    assert decided  # the end made a difference
 
 
 def test_a_language_model_of_other_words(tokenizer, tmp_path):

@@ -37,7 +37,7 @@ def standard_input(seconds, rate, sample_rate):
 
 def transcribe_stream(transcriber, audio, arguments):
     """Print the text of a recording as its audio goes by."""
-    stream = transcriber.stream(arguments.chunk_ms, arguments.left_chunks)
+    stream = transcriber.stream(640 if arguments.chunk_ms is None else arguments.chunk_ms, arguments.left_chunks)
     seconds, rate = transcriber.frame_ms / 1000, transcriber.sample_rate
     if audio == "-":
         blocks = standard_input(seconds, arguments.sample_rate or STANDARD_INPUT_RATE, rate)
@@ -74,13 +74,14 @@ def main():
     )
     parser.add_argument("--sample-rate", type=int, help="with -: rate of standard input in hertz; default 16000")
     parser.add_argument("--stream", action="store_true", help="print partial results chunk by chunk")
-    parser.add_argument("--chunk-ms", type=float, default=640, help="chunk in ms, a multiple of an encoder frame")
-    parser.add_argument("--left-chunks", type=int, help="chunks of the past that the mixer sees; default all")
+    parser.add_argument("--chunk-ms", type=float, help="with --stream: chunk in ms, a multiple of a frame; default 640")
+    parser.add_argument("--left-chunks", type=int, help="with --stream: chunks of the past; default all")
     parser.add_argument("--stats", action="store_true", help="with --stream: latency per chunk and real-time factor")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    if arguments.stats and not arguments.stream:
-        raise InputError("--stats measures a stream; add --stream")
+    for option in ("stats", "chunk_ms", "left_chunks"):
+        if not arguments.stream and getattr(arguments, option) not in (None, False):
+            raise InputError(f"--{option.replace('_', '-')} is for a stream; add --stream, or leave it out")
     if arguments.sample_rate is not None:
         if "-" not in arguments.audio:
             raise InputError(

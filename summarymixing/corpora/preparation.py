@@ -7,11 +7,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from summarymixing.corpora.manifest import BadRecords, printable, write_manifest
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
+from summarymixing.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ def prepare_split(
     with _Journal(manifest_folder / f"{split}.journal", examined) as journal:
         todo = [record_id for record_id in ids if record_id not in journal.results]
         pool = ThreadPoolExecutor(workers or 2 * (os.cpu_count() or 1))
-        bar = tqdm(total=len(ids), initial=len(ids) - len(todo), desc=f"preparing {split}", disable=not progress)
+        bar = Progress(total=len(ids), initial=len(ids) - len(todo), desc=f"preparing {split}", disable=not progress)
         try:
             for record_id, (row, file, reason) in zip(todo, pool.map(examine, todo), strict=True):
                 journal.add(record_id, row, str(file), reason)

@@ -38,6 +38,11 @@ class BeamSearch(nn.Module):
     lm_weight, lm_temperature : float
         Of the language model's score; divides its logits.
 
+    Raises
+    ------
+    ValueError
+        If ``ctc_weight`` is not from 0 to less than 1, or a size or temperature is none.
+
     Example
     -------
     >>> from summarymixing.lobes import (
@@ -71,6 +76,7 @@ class BeamSearch(nn.Module):
         lm_temperature=1.0,
     ):
         super().__init__()
+        _check(beam_size, ctc_weight, temperature, max_decode_ratio, ctc_candidates, lm_weight, lm_temperature)
         # In a tuple, where PyTorch does not look: the model's parameters must not appear twice in an experiment.
         self._model = (model,)
         self._searcher = None
@@ -150,6 +156,22 @@ class BeamSearch(nn.Module):
         longest = int(counts.max())
         with torch.autocast(encoder_out.device.type, enabled=False):
             return searcher(encoder_out[:, :longest].float(), counts / longest)
+
+
+def _check(beam_size, ctc_weight, temperature, max_decode_ratio, ctc_candidates, lm_weight, lm_temperature):
+    """Refuse values with which the scores mean nothing."""
+    if beam_size < 1 or (ctc_candidates is not None and ctc_candidates < 1):
+        raise ValueError(f"beam_size={beam_size} and ctc_candidates={ctc_candidates} must be at least 1.")
+    if not 0 <= ctc_weight < 1:
+        # Without the decoder's score SpeechBrain's search has no end: CTC alone is searched by ctc_beam_search.
+        raise ValueError(
+            f"ctc_weight={ctc_weight} must be from 0 to less than 1: the decoder needs a share, were it 0.01."
+        )
+    if not (temperature > 0 and lm_temperature > 0 and max_decode_ratio > 0 and lm_weight >= 0):
+        raise ValueError(
+            f"temperature={temperature}, lm_temperature={lm_temperature} and max_decode_ratio={max_decode_ratio} must "
+            f"be more than 0, lm_weight={lm_weight} 0 or more."
+        )
 
 
 class _Searcher(S2STransformerBeamSearcher):

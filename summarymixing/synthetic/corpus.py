@@ -11,9 +11,9 @@ import uuid
 from pathlib import Path
 
 import soundfile
-from tqdm import tqdm
 
 from summarymixing.errors import InputError
+from summarymixing.progress import Progress
 
 SETTINGS_FILE = "corpus.json"
 
@@ -140,7 +140,7 @@ class Studio:
         workers = workers or os.cpu_count() or 1
         # Spawned, not forked: the caller may hold threads (torch), and a fork would copy their locks.
         self._pool = multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else None
-        self._bar = tqdm(
+        self._bar = Progress(
             total=minutes,
             unit="min",
             desc="generating speech",

@@ -1,10 +1,14 @@
 """What every training objective shares: schedule, seeding, checkpoints, the run record."""
 
+import copy
 import logging
 import random
+import sys
 import time
 import zipfile
+from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 
 import speechbrain as sb
 import torch
@@ -14,9 +18,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from summarymixing.errors import InputError
+from summarymixing.progress import INTERVAL
 from summarymixing.run_record import FINAL_MODEL, count_parameters
 from summarymixing.seeds import step_seed
+from summarymixing.tasks.checks import check_settings
 from summarymixing.tasks.processes import Share, gather, mean_over_processes, process_count, process_rank
+from summarymixing.tasks.schedules import Schedule, refuse_zero_rates
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +53,21 @@ class Task(sb.Brain):
         ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's ``Augmenter`` over waveforms,
         or null) and ``seed`` in its YAML file. ``lr_schedule`` is a SpeechBrain scheduler that is called at every step
         (``!new:``), or the factory of one (``!name:``) that is given ``lr``, ``warmup_fraction`` of the steps, and the
-        number of steps.
+        number of steps; see :class:`~summarymixing.tasks.schedules.Schedule`.
     record : summarymixing.run_record.RunRecord
         Receives what the run measures.
     """
 
+    #: Utterances of this process, in the evaluation at hand, that can have no loss.
+    without_loss = ()
+    #: Since when and of what the next line of the log tells.
+    told, heard, batches_told = 0.0, 0.0, 0
+    #: Name of the test set at hand.
+    evaluating = "test"
+
     def __init__(self, experiment, record):
         hparams = experiment.hparams
+        check_settings(experiment)
         checkpointer = hparams["checkpointer"]
         if isinstance(checkpointer, partial):
             checkpointer = checkpointer()  # only here, because it makes its folder, and to load a run must make nothing
@@ -72,7 +87,7 @@ class Task(sb.Brain):
         self.train_batches = None
         self.train_stats = {}
         self.averaged = None
-        self.evaluated = 0  # batches of this process in the evaluation at hand
+        self.losses = [0.0, 0]  # sum and utterances of this process in the evaluation at hand
         self.scored = []  # what was told of its utterances, a dict each; at the end, of those of all processes
         self.test_loss = None
         self.loggers = [self.hparams.train_logger]
@@ -124,9 +139,13 @@ class Task(sb.Brain):
         """Waveforms (B, samples) and their relative lengths, augmented in training."""
         wavs, lengths = batch.sig
         wavs, lengths = wavs.to(self.device), lengths.to(self.device)
-        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
-            wavs, lengths = self.hparams.augment(wavs, lengths)
-        return wavs, lengths
+        augment = self.augmenter(stage)
+        return (wavs, lengths) if augment is None else augment(wavs, lengths)
+
+    def augmenter(self, stage):
+        """SpeechBrain's ``Augmenter`` in the training epochs behind ``clean_first_epochs``; None elsewhere."""
+        clean = getattr(self.hparams, "clean_first_epochs", 0)
+        return self.hparams.augment if stage == sb.Stage.TRAIN and (clean == 0 or self.epoch > clean) else None
 
     def network(self, stage):
         """The module ``encoder``: in training with the wrapper that averages gradients over the processes.
@@ -139,21 +158,57 @@ class Task(sb.Brain):
         return module.module if wrapped else module
 
     def on_fit_start(self):
-        """Take the schedule, or make it for the number of batches there are; then resume."""
-        self.schedule = self.hparams.lr_schedule
-        if isinstance(self.schedule, partial | type):
-            # The batches that do not fill a step at an epoch's end take none.
-            steps = self.hparams.number_of_epochs * max(1, len(self.train_batches) // self.grad_accumulation_factor)
-            self.schedule = self.schedule(
-                initial_value=self.hparams.lr,
-                num_warmup_steps=max(1, round(self.hparams.warmup_fraction * steps)),
-                num_training_steps=steps,
-            )
-        self.checkpointer.add_recoverable("schedule", self.schedule)
+        """Make the schedule for the steps there are, resume, and bring the schedule to where the run is."""
         # A process that was killed while it wrote a checkpoint has left a part of one; the one before it still exists.
         self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=_is_broken)
         super().on_fit_start()
         self._record_processes()
+        self._end_at_the_step_limit()
+        counter = self.hparams.epoch_counter
+        self._schedule_from_here(counter.limit - counter.current)
+
+    def _schedule_from_here(self, epochs_left):
+        batches = 0 if self.train_batches is None else len(self.train_batches)
+        steps_each = max(1, -(-batches // self.grad_accumulation_factor))
+        if 0 < batches < self.grad_accumulation_factor and epochs_left > 0:
+            logger.warning(
+                "grad_accumulation_factor %d is more than the %d batches of an epoch: an epoch takes one step, of all",
+                self.grad_accumulation_factor,
+                batches,
+            )
+        total = self.hparams.number_of_epochs * steps_each
+        warmup, lr = getattr(self.hparams, "warmup_fraction", None), self.hparams.lr
+        self.schedule = Schedule(self.hparams.lr_schedule, lr, warmup, total)
+        before = self.optimizer.param_groups[0]["lr"]
+        now = self.schedule.resume(self.optimizer, self.optimizer_step)
+        if epochs_left <= 0:
+            return
+        if self.optimizer_step and abs(now - before) > 1e-6 * max(now, before):
+            logger.info(
+                "the schedule has changed: step %d of %d now has the learning rate %.3g (it had %.3g); the training "
+                "goes on from there",
+                self.optimizer_step,
+                total,
+                now,
+                before,
+            )
+        limit = self.optimizer_step_limit
+        end = total if limit is None else min(total, limit)
+        if not self.debug:
+            ahead, trial = copy.deepcopy(self.schedule), SimpleNamespace(param_groups=[{"lr": now}])
+            rates = [ahead(trial) for _ in range(self.optimizer_step, end)]
+            refuse_zero_rates(rates, self.optimizer_step, end)
+
+    def _end_at_the_step_limit(self):
+        """Begin no epoch that could take no step, and would be recorded as trained."""
+        counter = self.hparams.epoch_counter
+        if self._optimizer_step_limit_exceeded and self.step == 0 and counter.current < counter.limit:
+            logger.warning(
+                "this run has taken the %d steps of optimizer_step_limit: nothing is trained; for more epochs raise "
+                "--optimizer_step_limit",
+                self.optimizer_step,
+            )
+            counter.current = counter.limit
 
     def _record_processes(self):
         """Record how many processes train, and refuse to go on with another number: the steps left would differ."""
@@ -169,8 +224,9 @@ class Task(sb.Brain):
 
     def on_stage_start(self, stage, epoch=None):
         """Reshuffle, and start the clock."""
-        self.stage_started = time.perf_counter()
-        self.evaluated, self.scored = 0, []
+        self.stage_started = self.told = time.perf_counter()
+        self.heard, self.batches_told = 0.0, 0
+        self.losses, self.scored, self.without_loss = [0.0, 0], [], ()
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
             # Without this the sampler repeats the order of its first epoch.
@@ -182,8 +238,28 @@ class Task(sb.Brain):
         seed = step_seed(self.hparams.seed, self.epoch, self.step, process_count(), process_rank())
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
-        if should_step:
+        if should_step or self._ends_epoch():
             self.schedule(self.optimizer)
+
+    def _ends_epoch(self):
+        """Whether this is the last batch of the epoch, behind which the gradients gathered so far make a step."""
+        return self.train_batches is not None and self.step == len(self.train_batches)
+
+    def no_sync(self, use=True):
+        """As SpeechBrain's, but for the last batch, whose step averages the gradients of all processes."""
+        return super().no_sync(use and not self._ends_epoch())
+
+    def fit_batch(self, batch):
+        """Train on a batch; the last ones of an epoch that do not fill a step make a step of their own."""
+        loss = super().fit_batch(batch)
+        left = self.step % self.grad_accumulation_factor
+        if left and self._ends_epoch():
+            # Their mean: SpeechBrain has divided each by the batches of a full step.
+            for parameter in self.modules.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.grad_accumulation_factor / left)
+            self.optimizers_step()
+        return loss
 
     def check_gradients(self):
         """Leave this step out if any gradient is not finite.
@@ -198,7 +274,7 @@ class Task(sb.Brain):
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         # Between two steps of the optimizer a checkpoint would lose the gradients gathered so far.
-        between = self.step % self.grad_accumulation_factor != 0
+        between = self.step % self.grad_accumulation_factor != 0 and not self._ends_epoch()
         return not between and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
 
     def _save_intra_epoch_ckpt(self):
@@ -207,14 +283,58 @@ class Task(sb.Brain):
         super()._save_intra_epoch_ckpt()
 
     def evaluate_batch(self, batch, stage):
-        """Evaluate, and count the batch."""
-        self.evaluated += 1
-        return super().evaluate_batch(batch, stage)
+        """Evaluate, and count the utterances that the loss is a mean of."""
+        before = len(self.without_loss)
+        loss = super().evaluate_batch(batch, stage)
+        counted = len(batch.id) - (len(self.without_loss) - before)
+        if counted:
+            self.losses[0] += float(loss) * counted
+            self.losses[1] += counted
+        where = f"test {self.evaluating}" if stage == sb.Stage.TEST else "validation"
+        self._tell_progress(batch, f"{where}, batch {self.step}", loss)
+        return loss
+
+    def mean_where(self, possible, losses, batch):
+        """The mean loss of the utterances of an evaluation that can have one; the others are counted and named.
+
+        Arguments
+        ---------
+        possible : torch.Tensor
+            (B,) bool.
+        losses : torch.Tensor
+            (B,).
+        batch : PaddedBatch
+            With ``id``.
+        """
+        missing = [name for name, there in zip(batch.id, possible.tolist(), strict=True) if not there]
+        self.without_loss = [*self.without_loss, *missing]
+        return losses[possible].mean() if possible.any() else losses.new_zeros(())
+
+    def _evaluation_loss_of_all(self, stage):
+        """The mean over the utterances of all processes; what has none is told and recorded."""
+        total, count = (sum(parts) for parts in zip(*gather(self.losses), strict=True))
+        names = sorted({name for share in gather(self.without_loss) for name in share})
+        where = self.evaluating if stage == sb.Stage.TEST else "validation"
+        known = dict(self.record.data.get("utterances_without_loss", {}))
+        if names and known.get(where) != names:
+            logger.warning(
+                "%s: %d utterances are left out of the mean loss, because no output of the model can have their "
+                "transcript or label (empty, longer than their frames, or not in training): %s%s",
+                where,
+                len(names),
+                ", ".join(names[:5]),
+                ", ..." if len(names) > 5 else "",
+            )
+            self.record.set("utterances_without_loss", {**known, where: names})
+        return total / count if count else float("nan")
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Put together what the processes have told, record the epoch, and keep its checkpoint."""
         self.scored = [row for share in gather(self.scored) for row in share]
-        stage_loss = mean_over_processes(stage_loss, 1 if stage == sb.Stage.TRAIN else self.evaluated)
+        if stage == sb.Stage.TRAIN:
+            stage_loss = mean_over_processes(stage_loss)
+        else:
+            stage_loss = self._evaluation_loss_of_all(stage)
         seconds = time.perf_counter() - self.stage_started
         if stage == sb.Stage.TRAIN:
             self.train_stats = {"train_loss": stage_loss, "seconds": seconds}
@@ -232,7 +352,43 @@ class Task(sb.Brain):
         else:
             self.test_loss = stage_loss
 
-    def read_test_set(self, dataset, loader):
+    def fit(self, *arguments, progressbar=None, **options):
+        """As SpeechBrain's; where the output is no terminal, lines in the log stand in for its bars."""
+        return super().fit(*arguments, progressbar=self._shows_bars(progressbar), **options)
+
+    def evaluate(self, *arguments, progressbar=None, **options):
+        """As SpeechBrain's, with the same rule."""
+        return super().evaluate(*arguments, progressbar=self._shows_bars(progressbar), **options)
+
+    def _shows_bars(self, progressbar):
+        return sys.stderr.isatty() and (not self.noprogressbar if progressbar is None else progressbar)
+
+    def _tell_progress(self, batch, what, loss):
+        """Every so often, a line that says how far it is."""
+        if self.noprogressbar or sys.stderr.isatty():
+            return
+        self.heard += sum(map(float, getattr(batch, "duration", ()))) * process_count()
+        self.batches_told += 1
+        now = time.perf_counter()
+        passed = now - self.told
+        if passed < INTERVAL:
+            return
+        line = f"{what}: loss {float(loss):.3g}, {self.heard / passed:.0f} s of audio a second"
+        if what.startswith("epoch"):
+            whole, rate = len(self.train_batches), passed / self.batches_told
+            left = whole - self.step + whole * (self.hparams.epoch_counter.limit - self.epoch)
+            line += f", {timedelta(seconds=round(rate * left))} left"
+        logger.info(line)
+        self.told, self.heard, self.batches_told = now, 0.0, 0
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Tell how far the training is, where there is no terminal."""
+        if self.train_batches is not None:
+            each, whole = self.grad_accumulation_factor, len(self.train_batches)
+            where = f"epoch {self.epoch} of {self.hparams.epoch_counter.limit}, step {-(-self.step // each)}"
+            self._tell_progress(batch, f"{where} of {-(-whole // each)}", self.avg_train_loss or loss)
+
+    def read_test_set(self, dataset, loader, name="test"):
         """Evaluate on a test set whose utterances :attr:`scored` then holds, with their ``duration``.
 
         Arguments
@@ -241,13 +397,15 @@ class Task(sb.Brain):
             The test set.
         loader : dict
             DataLoader arguments.
+        name : str
+            Name of the test set in the log and the record.
 
         Returns
         -------
         dict
             ``loss``, ``rtf`` (seconds that one process takes for a second of audio) and ``audio_seconds``.
         """
-        started = time.perf_counter()
+        started, self.evaluating = time.perf_counter(), name
         self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
         seconds = (time.perf_counter() - started) * process_count()
         audio = sum(row["duration"] for row in self.scored)

@@ -39,24 +39,35 @@ class Classification(Task):
     def compute_objectives(self, predictions, batch, stage):
         """Sum of the cross-entropies, each a mean over the batch; outside training also remember the labels."""
         training = stage == sb.Stage.TRAIN
+        if not training:
+            self.keep(batch, predictions)
+            return self._evaluation_loss(predictions, batch)
         loss = 0.0
         for target, scores in predictions.items():
-            wanted = self.wanted(batch, target, training)
-            smoothing = self.hparams.label_smoothing if training else 0.0
+            wanted, smoothing = self.wanted(batch, target, training), self.hparams.label_smoothing
             known = (wanted != _UNSEEN).sum().clamp(min=1)
             total = cross_entropy(scores, wanted, ignore_index=_UNSEEN, reduction="sum", label_smoothing=smoothing)
             loss = loss + total / known
-        if not training:
-            self.keep(batch, predictions)
         return loss
+
+    def _evaluation_loss(self, predictions, batch):
+        """The mean over the utterances whose labels the training set has."""
+        wanted = {target: self.wanted(batch, target, training=False) for target in predictions}
+        losses = [
+            cross_entropy(scores, wanted[target], ignore_index=_UNSEEN, reduction="none")
+            for target, scores in predictions.items()
+        ]
+        possible = torch.stack([labels != _UNSEEN for labels in wanted.values()]).all(0)
+        return self.mean_where(possible, sum(losses), batch)
 
     def wanted(self, batch, target, training):
         """Class numbers (B,), one for each row of :meth:`compute_forward`."""
         classes = self.labels[target].lab2ind
         wanted = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)], device=self.device)
-        if training and self.hparams.augment is not None:
-            # An Augmenter may return several versions of each utterance.
-            wanted = self.hparams.augment.replicate_labels(wanted)
+        augment = self.augmenter(sb.Stage.TRAIN) if training else None
+        if augment is not None:
+            # It may return several versions of each utterance.
+            wanted = augment.replicate_labels(wanted)
         return wanted
 
     def keep(self, batch, predictions):
@@ -97,7 +108,7 @@ class Classification(Task):
             What :func:`classification_scores` gives for each target, as ``<target>_accuracy`` and so on; ``loss``,
             ``utterances``, ``rtf`` (seconds that one process takes for a second of audio), ``audio_seconds``.
         """
-        read = self.read_test_set(dataset, loader)
+        read = self.read_test_set(dataset, loader, name)
         result = {"utterances": len(self.scored), **read}
         for target, labels in self.labels.items():
             scores = self.score(target)

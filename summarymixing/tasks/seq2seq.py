@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from speechbrain.nnet.losses import ctc_loss, kldiv_loss
 
 from summarymixing.tasks.processes import gather
-from summarymixing.tasks.recognition import Recognition
+from summarymixing.tasks.recognition import Recognition, ctc_frames
 
 
 def shifted_tokens(tokens, token_counts, bos_index, eos_index):
@@ -70,13 +70,16 @@ class Seq2Seq(Recognition):
         tokens, token_lengths = self.targets(batch, stage)
         _, outputs = self.shifted(tokens, token_lengths)
         counts = (token_lengths * tokens.shape[1]).round() + 1  # with the end of sentence
-        ctc_part = ctc_loss(ctc, tokens, lengths, token_lengths, self.hparams.blank_index, reduction="batchmean")
+        weight, smoothing = self.hparams.ctc_weight, self.hparams.label_smoothing
+        # Of each utterance outside training, where some may have none.
+        reduction = "batchmean" if stage == sb.Stage.TRAIN else "none"
+        ctc_part = ctc_loss(ctc, tokens, lengths, token_lengths, self.hparams.blank_index, reduction=reduction)
         attention_part = kldiv_loss(
             attention,
             outputs,
             length=counts / outputs.shape[1],
-            label_smoothing=self.hparams.label_smoothing,
-            reduction="batchmean",
+            label_smoothing=smoothing,
+            reduction=reduction,
         )
         if stage != sb.Stage.TRAIN:
             real = torch.arange(outputs.shape[1], device=self.device) < counts[:, None]
@@ -84,7 +87,14 @@ class Seq2Seq(Recognition):
             self.tokens += int(real.sum())
             if self.searcher is not None:
                 self.keep(batch, self.texts(self.searcher(encoded)[0]))
-        return self.hparams.ctc_weight * ctc_part + (1 - self.hparams.ctc_weight) * attention_part
+            attention_part = attention_part.reshape(len(outputs), -1).sum(1)
+        loss = weight * ctc_part + (1 - weight) * attention_part
+        if stage == sb.Stage.TRAIN:
+            return loss
+        possible = counts > 1
+        if weight > 0:
+            possible &= (lengths * ctc.shape[1]).round() >= ctc_frames(tokens, counts - 1)
+        return self.mean_where(possible, loss, batch)
 
     def on_stage_start(self, stage, epoch=None):
         """Choose the searcher of this stage."""

@@ -94,7 +94,8 @@ class Transducer(Recognition):
             return self._training_loss(*output, counts, tokens, token_counts)
         search = self.test_search if stage == sb.Stage.TEST else None
         self.keep(batch, self.texts((search or self.hparams.decoder)(output)[0]))
-        return self._evaluation_loss(output, counts, tokens, token_counts)
+        losses = self._evaluation_losses(output, counts, tokens, token_counts)
+        return self.mean_where((counts > 0) & (token_counts > 0), losses, batch)
 
     def _training_loss(self, logits, ctc_log_probs, counts, tokens, token_counts):
         blank = self.hparams.blank_index
@@ -105,13 +106,16 @@ class Transducer(Recognition):
         ctc = ctc_loss(ctc_log_probs, tokens, counts / frames, token_counts / length, blank, reduction="batchmean")
         return weight * ctc + (1 - weight) * loss
 
-    def _evaluation_loss(self, encoded, counts, tokens, token_counts):
+    def _evaluation_losses(self, encoded, counts, tokens, token_counts):
         """Row by row: (B, T, U + 1, V) logits of a batch of long utterances need gigabytes."""
         model, losses = self.hparams.model, []
         for row, (frames, length) in enumerate(zip(counts.tolist(), token_counts.tolist(), strict=True)):
             one = slice(row, row + 1)
+            if frames == 0 or length == 0:
+                losses.append(encoded.new_zeros((), dtype=torch.float32))
+                continue
             target = tokens[one, :length]
             projected = model.encoder_proj(encoded[one, :frames]).unsqueeze(2)
             logits = model.join(projected, model.predict_all(target).unsqueeze(1))
             losses.append(transducer_loss(logits, target, counts[one], token_counts[one], self.hparams.blank_index))
-        return torch.stack(losses).mean()
+        return torch.stack(losses)

@@ -1,0 +1,247 @@
+"""What every training does: schedule and resume, the last step of an epoch, settings refused, what the log tells."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+import speechbrain as sb
+import torch
+from speechbrain.nnet import schedulers
+
+from summarymixing.corpora import librispeech
+from summarymixing.errors import InputError
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks import base, recognition
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.ctc import CTC
+from summarymixing.tasks.schedules import Schedule
+
+YAML = Path(__file__).parents[2] / "hparams/conformer.yaml"
+SMALL = {
+    "train_splits": "[train-clean-100]",
+    "test_splits": "[dev-clean]",
+    "d_model": 16,
+    "d_ffn": 16,
+    "num_layers": 1,
+    "kernel_size": 5,
+    "vocab_size": 4,
+    "max_batch_ex": 1,
+    "lr": 0.0025,
+    "num_buckets": 1,
+    "augment": "null",
+    "spec_augment": "null",
+    "chunk_sampler": "null",
+    "max_bad_fraction": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """Noise of 0.5 s called AB, in LibriSpeech's layout: 5 utterances train, a batch each, 3 validate."""
+    root = tmp_path_factory.mktemp("speech")
+    for split, count in (("train-clean-100", 5), ("dev-clean", 3)):
+        add(root, split, {f"1-2-{index:04d}": ("AB", 8000) for index in range(count)})
+    return root
+
+
+def add(root, split, utterances):
+    chapter = root / split / "1" / next(iter(utterances)).split("-")[1]
+    chapter.mkdir(parents=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, (_, samples) in utterances.items():
+        soundfile.write(chapter / f"{name}.flac", 0.1 * torch.randn(samples, generator=generator).numpy(), 16000)
+    lines = "".join(f"{name} {text}\n" for name, (text, _) in utterances.items())
+    (chapter / f"1-{chapter.name}.trans.txt").write_text(lines)
+
+
+@pytest.fixture
+def train(speech, tmp_path):
+    """Trains in this process; returns the task and the learning rates of the steps taken."""
+
+    def call(data=speech, **settings):
+        keys = {**SMALL, "data_folder": data, "output_folder": tmp_path / "run", **settings}
+        words = [str(YAML), *(word for key, value in keys.items() for word in (f"--{key}", str(value)))]
+        experiment = load_experiment([*words, "--device", "cpu"])
+        record = RunRecord.open(experiment.run_folder, argv=words, seed=1)
+        train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
+        task, rates = CTC(experiment, record), []
+        step = task.optimizers_step
+        task.optimizers_step = lambda: (rates.append(task.optimizer.param_groups[0]["lr"]), step())
+        task.train(train_set, data["dev-clean"], batches, {"batch_size": 2})
+        return task, rates
+
+    return call
+
+
+@pytest.fixture
+def log(tmp_path):
+    """What the last run's log holds."""
+    return lambda: max(tmp_path.glob("*/log.txt"), key=lambda path: path.stat().st_mtime).read_text()
+
+
+def test_more_epochs_go_on_along_the_schedule_of_all_of_them(train, log):
+    _, first = train(number_of_epochs=2)
+    assert len(first) == 10 and first[-1] == 0
+    task, more = train(number_of_epochs=4)
+    # Up to 0.0025 in 2 of 20 steps, then down to nothing at the last.
+    assert more == pytest.approx([0.0025 * (20 - step) / 18 for step in range(11, 21)])
+    assert "the schedule has changed: step 10 of 20" in log()
+    assert task.optimizer_step == 20 and len(task.record.data["epochs"]) == 4
+
+
+def test_other_epochs_in_mid_run(train, monkeypatch):
+    original = CTC.on_fit_batch_end
+
+    def interrupted(self, *arguments):
+        original(self, *arguments)
+        if (self.epoch, self.step) == (2, 4):
+            raise KeyboardInterrupt
+
+    settings = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(CTC, "on_fit_batch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(number_of_epochs=3, **settings)
+    _, rates = train(number_of_epochs=8, **settings)
+    assert rates == pytest.approx([0.0025 * (40 - step) / 36 for step in range(9, 41)])
+
+
+#: Schedulers of SpeechBrain that are called at every step, for 40 steps, and the learning rate of the 30th.
+STEPWISE = {
+    "linear": (schedulers.LinearWarmupScheduler(1.0, 4, 40), 10 / 36),
+    "noam": (schedulers.NoamScheduler(1.0, 4), (4 / 30) ** 0.5),
+    "exponential": (schedulers.WarmAndExpDecayLRSchedule(1.0, 4, 40, 0.1), 0.1 ** (25 / 36)),
+    "noam with a plateau": (schedulers.LinearNoamScheduler(1.0, 4, 10), 4 / 20),
+    "inverse square root": (schedulers.InverseSquareRootScheduler(4), 30**-0.5),
+    "intervals": (schedulers.IntervalScheduler([{"steps": 3, "lr": 0.5}, {"steps": 20, "lr": 0.1}]), 0.1),
+    "three stages": (schedulers.TriStageLRSchedule(1.0, 4, 6, 30, 40), 0.05 ** (19 / 30)),
+}
+
+
+@pytest.mark.parametrize("name", STEPWISE)
+def test_any_scheduler_is_resumed_where_it_was(name):
+    scheduler, expected = STEPWISE[name]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    assert Schedule(scheduler, 1.0).resume(optimizer, 30) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "factory", [schedulers.LinearWarmupScheduler, schedulers.NoamScheduler, schedulers.WarmAndExpDecayLRSchedule]
+)
+def test_a_factory_gets_what_it_asks_for(factory):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=7.0)
+    rates = [Schedule(factory, 1.0, 0.1, 40).resume(optimizer, step) for step in range(1, 41)]
+    assert max(rates) == 1.0 and rates.index(1.0) in (3, 4)
+
+
+def test_a_schedule_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="NewBobScheduler is not called at every step .* metric_value; use Linear"):
+        Schedule(schedulers.NewBobScheduler(1.0), 1.0)
+    with pytest.raises(InputError, match="give it also hold_steps, decay_steps"):
+        Schedule(schedulers.TriStageLRSchedule, 1.0, 0.1, 40)
+    with pytest.raises(InputError, match="warmup_fraction does nothing"):
+        Schedule(schedulers.NoamScheduler(1.0, 4), 1.0, 0.1)
+
+
+LINEAR = "!new:speechbrain.nnet.schedulers.LinearWarmupScheduler {{initial_value: 0.01, num_warmup_steps: 1, "
+LINEAR += "num_training_steps: {}}}"
+
+
+def test_a_schedule_that_ends_before_the_training(train):
+    fixed = {"warmup_fraction": "null", "lr_schedule": LINEAR.format(10)}
+    train(number_of_epochs=2, **fixed)
+    with pytest.raises(InputError, match="lr_schedule: from step 11 on the learning rate is 0 .* 20 steps"):
+        train(number_of_epochs=4, **fixed)
+    _, rates = train(number_of_epochs=4, **{**fixed, "lr_schedule": LINEAR.format(20)})  # the cure
+    assert len(rates) == 10 and min(rates[:-1]) > 0
+
+
+def test_a_run_at_its_step_limit_records_no_more_epochs(train, log):
+    train(number_of_epochs=3, optimizer_step_limit=5)
+    task, rates = train(number_of_epochs=3, optimizer_step_limit=5)
+    assert not rates and len(task.record.data["epochs"]) == 1 and "raise --optimizer_step_limit" in log()
+    assert len(train(number_of_epochs=3, optimizer_step_limit=15)[1]) == 10
+
+
+@pytest.mark.parametrize("factor, steps", [(100, 1), (5, 1), (2, 3), (3, 2)])
+def test_the_batches_left_at_an_epochs_end_make_a_step(factor, steps, train, log):
+    """Of 5 batches."""
+    task, rates = train(number_of_epochs=2, grad_accumulation_factor=factor)
+    assert len(rates) == 2 * steps == task.optimizer_step and rates[-1] == 0
+    assert ("more than the 5 batches" in log()) == (factor == 100)
+
+
+def test_a_step_of_fewer_batches_takes_their_mean(train, tmp_path):
+    """5 batches a step, of 5 a full step or of 100: the same."""
+    settings = {"number_of_epochs": 1, "optimizer": "!name:torch.optim.SGD {lr: 0.01}", "max_grad_norm": 1e9}
+    settings["lr_schedule"] = "!new:speechbrain.nnet.schedulers.IntervalScheduler {intervals: []}"
+    settings["warmup_fraction"] = "null"
+    trained = []
+    for factor in (5, 100):
+        task, _ = train(grad_accumulation_factor=factor, output_folder=tmp_path / str(factor), **settings)
+        trained.append(list(task.modules.parameters()))
+    for one, other in zip(*trained, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"avg_checkpoints": 0}, "--avg_checkpoints 0: this key takes a whole number from 1"),
+        ({"grad_accumulation_factor": 0}, "grad_accumulation_factor"),
+        ({"number_of_epochs": 0}, "--number_of_epochs 0"),
+        ({"warmup_fraction": 1.5}, "--warmup_fraction 1.5: this key takes a number from 0 to 1"),
+        ({"synthetic_minutes": 3}, "--synthetic_minutes does nothing beside --data_folder"),
+    ],
+    ids=str,
+)
+def test_what_would_do_nothing_is_refused(settings, message, train):
+    with pytest.raises(InputError, match=message) as caught:
+        train(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_impossible_transcripts_are_left_out_of_the_validation_loss(train, speech, tmp_path, log):
+    plain, _ = train(number_of_epochs=1)
+    (tmp_path / "more").mkdir()
+    for split in ("train-clean-100", "dev-clean"):
+        (tmp_path / "more" / split).mkdir()
+        (tmp_path / "more" / split / "1").mkdir()
+        (tmp_path / "more" / split / "1" / "2").symlink_to(speech / split / "1" / "2")
+    add(tmp_path / "more", "dev-clean", {f"1-0-{index:04d}": (20 * "AB", 4800) for index in range(4)})
+    task, _ = train(tmp_path / "more", number_of_epochs=1, output_folder=tmp_path / "other")
+    (one,), (other,) = plain.record.data["epochs"], task.record.data["epochs"]
+    assert other["valid_loss"] == pytest.approx(one["valid_loss"], rel=1e-5)
+    assert "validation: 4 utterances are left out of the mean loss" in log() and "1-0-0000" in log()
+    named = json.loads((tmp_path / "other/run.json").read_text())["utterances_without_loss"]["validation"]
+    assert len(named) == 4 and all("1-0-" in name for name in named)
+
+
+def test_a_log_gets_lines_and_a_warning_of_the_plateau(train, monkeypatch, log, capfd):
+    monkeypatch.setattr(base, "INTERVAL", 0.0)
+    monkeypatch.setattr(recognition, "PLATEAU_CER", 0.0)
+    train(number_of_epochs=2)
+    told = [line.partition(" - epoch ")[2] for line in log().splitlines() if "s of audio a second" in line]
+    told = [line for line in told if line]
+    assert len(told) == 10 and told[6].startswith("2 of 2, step 2 of 5: loss ")
+    assert all(line.endswith(" left") for line in told)
+    assert "\r" not in "".join(capfd.readouterr())
+    warnings = [line for line in log().splitlines() if "has not learnt to align" in line]
+    assert len(warnings) == 2 and "a lower lr" in warnings[0] and "clean_first_epochs" in warnings[0]
+
+
+def test_the_first_epochs_are_clean(train):
+    """As many of them as clean_first_epochs says reach the network unaugmented."""
+    silence = (
+        "!new:speechbrain.augment.augmenter.Augmenter {min_augmentations: 1, max_augmentations: 1, augmentations: "
+    )
+    silence += "[!new:speechbrain.augment.time_domain.DropChunk {drop_length_low: 9000, drop_length_high: 9001}]}"
+    heard = {}
+    task, _ = train(number_of_epochs=1, augment=silence, clean_first_epochs=1)
+    batch = SimpleNamespace(sig=(torch.ones(2, 8000), torch.ones(2)))
+    for task.epoch in (1, 2):
+        heard[task.epoch] = bool(task.waveforms(batch, sb.Stage.TRAIN)[0].min() == 1)
+    assert heard == {1: True, 2: False}
+    assert task.waveforms(batch, sb.Stage.VALID)[0].min() == 1
