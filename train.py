@@ -2,8 +2,9 @@
 
 import sys
 
-from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import librispeech
 from summarymixing.errors import command_line
 from summarymixing.experiment import RunRecord, load_experiment
@@ -15,6 +16,8 @@ from summarymixing.tasks.ctc import CTC
 @command_line
 def main():
     experiment = load_experiment(sys.argv[1:])
+    ddp_init_group(experiment.run_opts)  # joins the other processes of torchrun
+    keep_freed_memory()
     hparams = experiment.hparams
     record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
     if hparams["data_folder"] is None:

@@ -1,13 +1,11 @@
 """From a run folder to a classifier of recordings."""
 
-from pathlib import Path
-
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError
-from summarymixing.inference import load_run
+from summarymixing.run_folder import RunFolder
 from summarymixing.tasks.classification_data import load_labels
 
 
@@ -34,16 +32,17 @@ class UtteranceClassifier:
     """
 
     def __init__(self, run_folder, device="cpu"):
-        folder = Path(run_folder)
-        hparams = load_run(folder, device)
+        run = RunFolder(run_folder)
+        hparams = run.load(device=device)
         self.device = torch.device(device)
         self.model = hparams["model"]
         self.encoder = hparams["modules"]["encoder"]
         self.sample_rate = hparams["sample_rate"]
-        try:
-            self.labels = load_labels(folder, self.model.targets)
-        except (AttributeError, FileNotFoundError):
-            raise InputError(f"{folder}: holds no labels_<target>.txt, so it is no run of a classification") from None
+        targets = getattr(self.model, "targets", None)
+        if targets is None:
+            raise InputError(f"{run.hyperparams}: its model has no targets, so this is no run of a classification")
+        run.require(*(run.labels(target) for target in targets))
+        self.labels = load_labels(run, targets)
 
     @torch.no_grad()
     def classify(self, audio):
@@ -75,17 +74,6 @@ class UtteranceClassifier:
             for target, labels in self.labels.items()
         }
         return [{target: labels[row] for target, labels in told.items()} for row in range(len(waves))]
-
-
-def is_classification(run_folder):
-    """Whether a run folder is that of a classification, which holds ``labels_<target>.txt``.
-
-    Example
-    -------
-    >>> is_classification("no/such/run")
-    False
-    """
-    return any(Path(run_folder).glob("labels_*.txt"))
 
 
 def label_text(labels):

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from summarymixing import run_record
 from summarymixing.errors import InputError
 from summarymixing.measures import CONFIDENCE, RESAMPLES, SEED, Measure, interval, read_test, resampled
+from summarymixing.run_folder import RunFolder
 from summarymixing.run_record import RunRecord, without_home
-from summarymixing.yaml_files import comparable
 
 # What two experiments that differ in the mixer alone differ in.
 _MIXER_KEYS = {"mixer", "experiment", "output_folder"}
@@ -73,24 +73,18 @@ def read_run(folder: str | Path) -> Run:
     InputError
         For a folder that is missing, holds no finished run, or lacks results or settings.
     """
-    folder = Path(folder)
-    if not (folder / run_record.FILE_NAME).is_file():
-        raise InputError(f"{folder}: there is no {run_record.FILE_NAME} here; give the output_folder of a finished run")
-    run = Run(folder, RunRecord.open(folder).data, {})
+    files = RunFolder(folder)
+    run = Run(files.path, RunRecord.read(files).data, {})
     if run.record.get("finished") is None or not run.record["metrics"]:
         raise _do_again(
             run, "this run is not finished" if run.record.get("finished") is None else "it has no metrics of a test set"
         )
     if "data" not in run.record:
-        raise _do_again(run, "run.json does not tell its data")
-    try:
-        text = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _do_again(run, f"cannot read hyperparams.yaml: {error}") from error
-    run.settings = comparable(text, str(folder / "hyperparams.yaml"))
+        raise _do_again(run, f"{files.record.name} does not tell its data")
+    run.settings = files.settings()
     for split, metrics in run.record["metrics"].items():
         try:
-            run.references[split], run.measures[split] = read_test(folder, split, metrics)
+            run.references[split], run.measures[split] = read_test(files.path, split, metrics)
         except ValueError as error:
             raise _do_again(run, str(error)) from error
     return run

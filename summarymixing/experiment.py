@@ -18,29 +18,17 @@ import ruamel.yaml
 import torch
 from hyperpyyaml.core import recursive_update
 from speechbrain.core import DEFAULT_LOG_CONFIG
-from speechbrain.utils.distributed import (
-    ddp_init_group,
-    get_local_rank,
-    if_main_process,
-    infer_device,
-    is_distributed_initialized,
-)
+from speechbrain.utils.distributed import get_local_rank, if_main_process, infer_device
 from speechbrain.utils.logger import setup_logging
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.arguments import parse_run_options, refuse_unknown, split_arguments
 from summarymixing.errors import InputError
-from summarymixing.files import atomic_open
-from summarymixing.run_record import FILE_NAME as RECORD
-from summarymixing.run_record import RunRecord, holds_checkpoints
+from summarymixing.run_folder import RunFolder
+from summarymixing.run_record import RunRecord
 from summarymixing.shell_values import parse_values
 from summarymixing.value_checks import check_device, check_values
 from summarymixing.yaml_build import build, resolve
-from summarymixing.yaml_files import (
-    comparable,
-    resolve_yaml,
-    top_level_keys,
-)
+from summarymixing.yaml_files import comparable, resolve_yaml, top_level_keys
 
 __all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_yaml"]
 
@@ -156,15 +144,15 @@ class Experiment:
         self.text = _apply_overrides(self.text, values, str(self.yaml_file))
         self.hparams.update(build(resolve(self.text, str(self.yaml_file)), str(self.yaml_file)))
         if if_main_process():
-            _record_text(self.run_folder, self.text)
+            RunFolder(self.run_folder).write_text(self.text)
 
 
 def load_experiment(argv: list[str] | None = None) -> Experiment:
     """Load the experiment that a command line names, and open its run folder.
 
     The run folder receives ``log.txt`` and ``hyperparams.yaml``, the complete HyperPyYAML file
-    with the command line's overrides in it. Under ``torchrun`` the process group is started. The
-    process keeps freed memory for its next steps from here on.
+    with the command line's overrides in it. The process itself is left as it is: under ``torchrun``
+    a program joins the others with ``ddp_init_group(experiment.run_opts)``.
 
     Parameters
     ----------
@@ -202,8 +190,7 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     # The YAML may refer to a run option's key, and its record must show the value that was used.
     overrides.update({key: value for key, value in run_opts.items() if key in keys})
     text = _apply_overrides(text, overrides, yaml_file)
-    joins = get_local_rank() is not None and not is_distributed_initialized()
-    if joins:
+    if get_local_rank() is not None:
         run_opts.update(_process_options(run_opts))
 
     resolved = resolve(text, yaml_file)
@@ -212,17 +199,14 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     if plain.get("device") is not None:
         check_device(plain["device"])
     run_folder = _run_folder(plain, yaml_file)
-    text = _apply_overrides(text, _recorded(_unsettled(text), run_folder), yaml_file)
-    _refuse_other_run(text, run_folder)
-    if joins:
-        ddp_init_group({"distributed_backend": options.distributed_backend, **run_opts})
-    keep_freed_memory()
+    text = _apply_overrides(text, _recorded(_unsettled(text), RunFolder(run_folder)), yaml_file)
+    _refuse_other_run(text, RunFolder(run_folder))
     unsettled = _unsettled(text)
     stand_ins = {key: FROM_DATA[key] for key in unsettled}
     hparams = build(resolve(_apply_overrides(text, stand_ins, yaml_file), yaml_file), yaml_file)
     hparams.update(dict.fromkeys(unsettled))
     if if_main_process():
-        _open_run_folder(run_folder, text, options.log_config)
+        _open_run_folder(RunFolder(run_folder), text, options.log_config)
     return Experiment(
         name=str(hparams["experiment"]),
         yaml_file=Path(yaml_file),
@@ -247,7 +231,7 @@ def _process_options(run_opts: dict) -> dict:
             f"torchrun started process {rank + 1} of this machine, which has {torch.cuda.device_count()} GPU(s); start "
             "one process a GPU with --nproc_per_node, or add --device cpu"
         )
-    return {"device": device}
+    return {"distributed_backend": "nccl", **run_opts, "device": device}
 
 
 def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
@@ -277,12 +261,11 @@ def _unsettled(text: str) -> list[str]:
     return [key for key in FROM_DATA if key in tree and tree[key] is None]
 
 
-def _recorded(keys: list[str], run_folder: Path) -> dict:
+def _recorded(keys: list[str], run: RunFolder) -> dict:
     """What the data said of these keys when the run of a folder began, if anything was trained."""
-    record = run_folder / "hyperparams.yaml"
-    if not keys or not record.exists() or not holds_checkpoints(run_folder):
+    if not keys or not run.hyperparams.exists() or not run.has_trained:
         return {}
-    old = ruamel.yaml.YAML().load(record.read_text(encoding="utf-8", errors="replace"))
+    old = ruamel.yaml.YAML().load(run.text())
     return {key: old[key] for key in keys if old.get(key) is not None}
 
 
@@ -295,55 +278,29 @@ def _run_folder(values: dict, yaml_file: str) -> Path:
     return Path(value)
 
 
-def _refuse_other_run(text: str, run_folder: Path) -> None:
+def _refuse_other_run(text: str, run: RunFolder) -> None:
     """Refuse a folder that holds a run of something else: its checkpoints would not fit, or would.
 
     The texts are compared before references are followed, so that one changed key is named alone
     and not with all the keys that refer to it.
     """
-    record = run_folder / "hyperparams.yaml"
-    if not record.exists():
+    if not run.hyperparams.exists():
         return
-    recorded = record.read_text(encoding="utf-8", errors="replace")
-    old = comparable(recorded, str(record))
-    new = comparable(text, "this experiment")
+    old, new = run.settings(), comparable(text, "this experiment")
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
     unsettled = _unsettled(text)  # until something was trained, the data may say another number
     changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
-    if not _has_trained(run_folder, recorded):
-        _clear_failed_start(run_folder)
+    if not run.has_trained:
+        run.clear_failed_start()
     elif changed:
         raise InputError(
-            f"{record}: this folder holds a run with another value of {', '.join(changed)}; "
+            f"{run.hyperparams}: this folder holds a run with another value of {', '.join(changed)}; "
             "choose another --output_folder, or delete this folder"
         )
 
 
-def _has_trained(run_folder: Path, recorded: str) -> bool:
-    """Whether the run of a folder has got as far as a checkpoint, there or where its record says."""
-    plain = ruamel.yaml.YAML().load(resolve(recorded, str(run_folder / "hyperparams.yaml")))
-    elsewhere = Path(str(plain.get("save_folder", run_folder)))
-    return holds_checkpoints(run_folder) or any(elsewhere.glob("CKPT*"))
-
-
-def _clear_failed_start(run_folder: Path) -> None:
-    """Delete what a start that trained nothing has made for its own settings; manifests know theirs."""
-    if if_main_process():
-        for pattern in (RECORD, "tokenizer.*", "labels_*.txt"):
-            for file in run_folder.glob(pattern):
-                file.unlink()
-
-
-def _open_run_folder(run_folder: Path, text: str, log_config: str | None) -> None:
+def _open_run_folder(run: RunFolder, text: str, log_config: str | None) -> None:
     # speechbrain.create_experiment_directory is not used: it copies this module into the folder,
     # lists every installed package, and puts its own print-out in place of our error messages.
-    run_folder.mkdir(parents=True, exist_ok=True)
-    _record_text(run_folder, text)
-    log = {"handlers": {"file_handler": {"filename": str(run_folder / "log.txt")}}}
-    setup_logging(log_config or DEFAULT_LOG_CONFIG, log)
-
-
-def _record_text(run_folder: Path, text: str) -> None:
-    note = "# yamllint disable\n"
-    with atomic_open(run_folder / "hyperparams.yaml") as file:
-        file.write(note + text.removeprefix(note))
+    run.write_text(text)
+    setup_logging(log_config or DEFAULT_LOG_CONFIG, {"handlers": {"file_handler": {"filename": str(run.log)}}})

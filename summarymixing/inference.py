@@ -1,7 +1,5 @@
 """From a run folder to a transcriber, offline and streaming."""
 
-from pathlib import Path
-
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.nn.utils.rnn import pad_sequence
@@ -9,56 +7,9 @@ from torch.nn.utils.rnn import pad_sequence
 from summarymixing.corpora.audio import read_audio
 from summarymixing.decoding import GreedyCTC, GreedyTransducer, TransducerSearcher
 from summarymixing.errors import InputError
-from summarymixing.run_record import FINAL_MODEL
+from summarymixing.run_folder import RunFolder
 from summarymixing.streaming import Stream
 from summarymixing.tasks.tokenizer import load_tokenizer
-from summarymixing.value_checks import check_device
-from summarymixing.yaml_build import build, resolve, without_keys
-
-YAML_FILE = "hyperparams.yaml"
-# Keys whose objects make files or folders; of no use without training.
-_MAKE_FILES = ("checkpointer", "train_logger")
-
-
-def load_run(run_folder, device="cpu", needs=()):
-    """The objects of a finished run, its model trained, on a device and set to evaluation.
-
-    Arguments
-    ---------
-    run_folder : pathlib.Path
-        A run folder that a recipe's ``train.py`` wrote.
-    device : str
-        Where to compute.
-    needs : iterable of str
-        Files that the folder must hold besides.
-
-    Returns
-    -------
-    dict
-        What the YAML file names: ``model``, ``modules`` and so on.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run.
-    """
-    yaml_file = run_folder / YAML_FILE
-    for file in (yaml_file, run_folder / FINAL_MODEL, *(run_folder / name for name in needs)):
-        if not file.is_file():
-            raise InputError(f"{file}: missing, so {run_folder} holds no finished run; train it to its end first")
-    check_device(device)
-    resolved = resolve(yaml_file.read_text(encoding="utf-8"), str(yaml_file), {"output_folder": str(run_folder)})
-    hparams = build(without_keys(resolved, _MAKE_FILES), str(yaml_file))
-    try:
-        state = torch.load(run_folder / FINAL_MODEL, map_location="cpu")
-        hparams["model"].load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(
-            f"{run_folder / FINAL_MODEL}: does not fit the model of {yaml_file}; the two are not of the same run"
-        ) from error
-    for module in [hparams["model"], *hparams["modules"].values()]:
-        module.to(device).eval()
-    return hparams
 
 
 class Transcriber:
@@ -87,16 +38,17 @@ class Transcriber:
     """
 
     def __init__(self, run_folder, device="cpu"):
-        self.run_folder = folder = Path(run_folder)
-        self.hparams = hparams = load_run(folder, device, needs=["tokenizer.ckpt"])
+        run = RunFolder(run_folder)
+        self.run_folder = run.path
+        self.hparams = hparams = run.load(run.tokenizer, device=device)
         self.device = torch.device(device)
         self.model = hparams["model"]
         modules = hparams["modules"]
         self.encoder = modules["encoder"]
         self.decoder = modules.get("decoder")
         if self.decoder is None and "decoding_function" not in hparams:
-            raise InputError(f"{folder / YAML_FILE}: needs modules.decoder or decoding_function to transcribe")
-        self.tokenizer = load_tokenizer(folder / "tokenizer.ckpt")
+            raise InputError(f"{run.hyperparams}: needs modules.decoder or decoding_function to transcribe")
+        self.tokenizer = load_tokenizer(run.tokenizer)
         self.blank_index = hparams.get("blank_index", 0)
         self.sample_rate = hparams["sample_rate"]
 

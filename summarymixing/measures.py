@@ -11,6 +11,7 @@ import jiwer
 import numpy as np
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.run_folder import RunFolder
 from summarymixing.slu import Frame, match_by_characters, match_by_words, same_intent
 
 RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
@@ -81,27 +82,29 @@ def read_test(folder: Path, split: str, metrics: dict) -> tuple[dict[str, str], 
     ValueError
         If a file cannot be read or used, or does not give what ``metrics`` says.
     """
+    run = RunFolder(folder)
     baselines = {name.removesuffix(_MAJORITY): value for name, value in metrics.items() if name.endswith(_MAJORITY)}
     if baselines and "wer" not in metrics:
         targets = list(baselines)
-        rows = _read_rows(folder / f"predictions_{split}.csv", targets, [f"{target}_predicted" for target in targets])
+        rows = _read_rows(run.predictions(split), targets, [f"{target}_predicted" for target in targets])
         measures = {
             f"{name}_accuracy": _accuracy(name, [row[name] == row[f"{name}_predicted"] for row in rows], baselines)
             for name in targets
         }
         references = {row["ID"]: "|".join(row[target] for target in targets) for row in rows}
     else:
-        rows = _read_rows(folder / f"transcripts_{split}.csv", ["reference"], ["hypothesis"])
+        rows = _read_rows(run.transcripts(split), ["reference"], ["hypothesis"])
         texts = [row["reference"] for row in rows], [row["hypothesis"] for row in rows]
         measures = of_frames(*texts, baselines) if "slu_f1" in metrics else of_transcripts(*texts)
         references = {row["ID"]: row["reference"] for row in rows}
     for name, measure in measures.items():
         recorded = metrics.get(name)
         if not isinstance(recorded, int | float):
-            raise ValueError(f"run.json has no {name} of {split}")
+            raise ValueError(f"{run.record.name} has no {name} of {split}")
         if not math.isclose(measure.value, recorded, rel_tol=1e-6, abs_tol=1e-6):
             raise ValueError(
-                f"{split}: {measure.title} {measure.value:.2f} % by its utterances, {recorded:.2f} % by run.json"
+                f"{split}: {measure.title} {measure.value:.2f} % by its utterances, {recorded:.2f} % by "
+                f"{run.record.name}"
             )
     return references, measures
 

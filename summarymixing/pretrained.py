@@ -1,13 +1,9 @@
 """Encoders that start from another run: the front end, the encoder and the feature statistics of its folder."""
 
 import logging
-from pathlib import Path
-
-import torch
-from ruamel.yaml import YAML
 
 from summarymixing.errors import InputError
-from summarymixing.run_record import FINAL_MODEL
+from summarymixing.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +65,7 @@ def load_encoder(model, run_folder):
     Example
     -------
     >>> import tempfile
+    >>> import torch
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, CTCModel, GlobalNormalization, LogMel, SpeechEncoder
     ... )
@@ -76,29 +73,20 @@ def load_encoder(model, run_folder):
     ...     encoder = ConformerEncoder(1, 64, 128)
     ...     speech = SpeechEncoder(LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), encoder)
     ...     return CTCModel(speech, vocab_size)
-    >>> trained, new, folder = make(30), make(500), Path(tempfile.mkdtemp())
-    >>> torch.save(trained.state_dict(), folder / "model.ckpt")
-    >>> _ = (folder / "hyperparams.yaml").write_text("sample_rate: 16000")
+    >>> trained, new, folder = make(30), make(500), RunFolder(tempfile.mkdtemp())
+    >>> torch.save(trained.state_dict(), folder.model)
+    >>> folder.write_text("sample_rate: 16000")
     >>> load_encoder(new, folder)
     >>> torch.equal(new.encoder.input_proj.weight, trained.encoder.input_proj.weight)
     True
     """
-    folder = Path(run_folder)
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; set the key pretrained_encoder to a finished run's folder, or null"
-        )
-    for name in ("hyperparams.yaml", FINAL_MODEL):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{folder / name}: missing, so {folder} holds no finished run; train it to its end, or correct the key "
-                "pretrained_encoder"
-            )
+    run = RunFolder(run_folder, "pretrained_encoder")
+    run.require(run.hyperparams, run.model)
     encoder = model.encoder
-    _compare_rates(encoder, folder / "hyperparams.yaml")
-    encoder.load_state_dict(_fitting_state(encoder, folder / FINAL_MODEL))
+    _compare_rates(encoder, run)
+    encoder.load_state_dict(_fitting_state(encoder, run))
     encoder.normalize.num_batches = 0  # of training that may change the statistics
-    logger.info("the encoder starts from %s", folder)
+    logger.info("the encoder starts from %s", run)
 
 
 def freeze_encoder(model):
@@ -106,6 +94,7 @@ def freeze_encoder(model):
 
     Example
     -------
+    >>> import torch
     >>> model = torch.nn.ModuleDict({"encoder": torch.nn.Linear(2, 2), "output": torch.nn.Linear(2, 2)})
     >>> model.encoder = model["encoder"]
     >>> freeze_encoder(model)
@@ -115,25 +104,19 @@ def freeze_encoder(model):
     model.encoder.requires_grad_(False)
 
 
-def _compare_rates(encoder, yaml_file):
-    rate = YAML().load(yaml_file.read_text(encoding="utf-8")).get("sample_rate")
+def _compare_rates(encoder, run):
+    rate = run.values().get("sample_rate")
     if rate is not None and rate != encoder.features.sample_rate:
         raise InputError(
-            f"{yaml_file}: its encoder hears {rate} Hz and this one {encoder.features.sample_rate} Hz; set the key "
-            "sample_rate to that number, or choose another pretrained_encoder"
+            f"{run.hyperparams}: its encoder hears {rate} Hz and this one {encoder.features.sample_rate} Hz; set the "
+            "key sample_rate to that number, or choose another pretrained_encoder"
         )
 
 
-def _fitting_state(encoder, file):
+def _fitting_state(encoder, run):
     """The encoder's part of a model's weights."""
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-        state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
-    except Exception as error:  # unpickling damaged bytes raises almost anything
-        raise InputError(
-            f"{file}: not the weights of a model ({type(error).__name__}); train that run again, or correct the key "
-            "pretrained_encoder"
-        ) from error
+    weights = run.weights()
+    state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
     own = encoder.state_dict()
     shapes = [
         f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
@@ -146,8 +129,8 @@ def _fitting_state(encoder, file):
     if found:
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise InputError(
-            f"{file}: its encoder does not fit this one ({'; '.join(found[:_SHOWN])}{more}); give the model's keys, "
-            f"such as d_model, num_layers and mixer, the values of {file.with_name('hyperparams.yaml')}, or choose "
-            "another pretrained_encoder"
+            f"{run.model}: its encoder does not fit this one ({'; '.join(found[:_SHOWN])}{more}); give the model's "
+            f"keys, such as d_model, num_layers and mixer, the values of {run.hyperparams}, or choose another "
+            "pretrained_encoder"
         )
     return state

@@ -20,30 +20,11 @@ from speechbrain.utils.distributed import ddp_barrier, if_main_process, is_distr
 import summarymixing
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
+from summarymixing.run_folder import RunFolder
 
-FILE_NAME = "run.json"
-#: Where a finished run keeps the averaged weights that it was tested with.
-FINAL_MODEL = "model.ckpt"
 CUDA_MEMORY, PROCESS_MEMORY = "CUDA memory allocated", "resident memory of the process"
 _PACKAGES = ("torch", "torchaudio", "speechbrain", "hyperpyyaml")
 _SHAPE = {"command": list, "parameters": dict, "epochs": list, "metrics": dict}
-
-
-def holds_checkpoints(run_folder: str | Path) -> bool:
-    """Whether something was trained in a run folder, so that its data and settings may not change any more.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> holds_checkpoints(folder)
-    False
-    >>> (folder / "save" / "CKPT+2024-06-01+10-00-00+00").mkdir(parents=True)
-    >>> holds_checkpoints(folder)
-    True
-    """
-    folder = Path(run_folder)
-    return any(folder.glob("*/CKPT*")) or (folder / FINAL_MODEL).is_file()
 
 
 class RunRecord:
@@ -78,6 +59,24 @@ class RunRecord:
         self.data = data
 
     @classmethod
+    def read(cls, run_folder: str | Path | RunFolder) -> RunRecord:
+        """Read the record of a run folder, and write nothing.
+
+        Parameters
+        ----------
+        run_folder : str, pathlib.Path or RunFolder
+            The folder.
+
+        Raises
+        ------
+        InputError
+            If there is no record, or none that can be read.
+        """
+        run = RunFolder(run_folder)
+        run.require(run.record)
+        return cls(run.record, _read(run.record))
+
+    @classmethod
     def open(cls, run_folder: str | Path, argv: list[str] | None = None, seed: int | None = None) -> RunRecord:
         """Read the record of a run folder, or begin one.
 
@@ -97,7 +96,7 @@ class RunRecord:
         InputError
             For a file that cannot be read as a record.
         """
-        path = Path(run_folder) / FILE_NAME
+        path = RunFolder(run_folder).record
         data = _read(path)
         fresh = data is None
         record = cls(path, {key: kind() for key, kind in _SHAPE.items()} if fresh else data)

@@ -15,9 +15,8 @@ import torch
 
 from summarymixing.benchmarks.memory import STEADY_MALLOC, forget_peak, resident_peak
 from summarymixing.errors import InputError, command_line
+from summarymixing.run_folder import RunFolder
 from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
-from summarymixing.yaml_build import build, resolve, without_keys
-from summarymixing.yaml_files import top_level_keys
 
 #: Seconds of input that are measured unless others are asked for.
 LENGTHS = (10.0, 30.0, 60.0)
@@ -60,17 +59,14 @@ def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
     >>> load_model(folder)
     (Linear(in_features=4, out_features=2, bias=True), 8000)
     """
-    path = Path(run_folder) / "hyperparams.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read this file: {error}; turn speed off with --no-speed") from error
-    resolved = resolve(text, str(path))
-    keys, needed = set(top_level_keys(resolved)), ("sample_rate", "model")
-    for key in needed:
-        if key not in keys:
-            raise InputError(f"{path}: no key '{key}', so speed cannot be measured; turn it off with --no-speed")
-    built = build(without_keys(resolved, keys.difference(needed)), str(path))
+    run = RunFolder(run_folder)
+    settings = run.settings()
+    for key in ("sample_rate", "model"):
+        if key not in settings:
+            raise InputError(
+                f"{run.hyperparams}: no key '{key}', so speed cannot be measured; turn it off with --no-speed"
+            )
+    built = run.build("model", "sample_rate")
     return built["model"], built["sample_rate"]
 
 

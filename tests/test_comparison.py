@@ -263,8 +263,12 @@ def refusal(*folders):
 
 
 def test_no_run(tmp_path):
-    for folder in (tmp_path / "missing", tmp_path):
-        assert refusal(folder) == f"{folder}: there is no run.json here; give the output_folder of a finished run"
+    missing = tmp_path / "missing"
+    assert refusal(missing) == f"{missing}: no such folder; give the folder of a finished run"
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/run.json: missing, so {tmp_path} holds no finished run; train it to its end, or give the folder "
+        "of a finished run"
+    )
     assert not (tmp_path / "missing").exists()
 
 
@@ -286,7 +290,7 @@ def test_a_run_that_must_be_started_again(tmp_path):
     assert refusal(folder) == f"{folder}: run.json does not tell its data; {again}"
     edit(folder, **whole)
     (folder / "hyperparams.yaml").unlink()
-    assert refusal(folder).startswith(f"{folder}: cannot read hyperparams.yaml: ")
+    assert refusal(folder).startswith(f"{folder}/hyperparams.yaml: missing, so {folder} holds no finished run; ")
 
 
 @pytest.mark.parametrize(

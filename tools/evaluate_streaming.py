@@ -14,6 +14,7 @@ from summarymixing.allocator import keep_freed_memory
 from summarymixing.errors import InputError, command_line
 from summarymixing.files import atomic_open
 from summarymixing.inference import Transcriber
+from summarymixing.run_folder import RunFolder
 from summarymixing.run_record import git_state, machine, versions, without_home
 from summarymixing.streaming_table import error_rates, markdown, read_utterances, settings_of
 
@@ -55,14 +56,12 @@ def main():
         raise InputError(f"--batch-size {arguments.batch_size} must be at least 1")
 
     keep_freed_memory()
-    transcriber = Transcriber(arguments.run, arguments.device)
+    run, transcriber = RunFolder(arguments.run), Transcriber(arguments.run, arguments.device)
     settings = settings_of(arguments.chunk_ms, arguments.left)
     for chunk_ms, left_chunks in settings:
         if chunk_ms is not None:
             transcriber.stream(chunk_ms, left_chunks)  # or an error, before hours of work
-    manifests = arguments.manifest or [
-        arguments.run / "manifests" / f"{split}.csv" for split in transcriber.hparams["test_splits"]
-    ]
+    manifests = arguments.manifest or [run.manifest(split) for split in transcriber.hparams["test_splits"]]
     splits = {manifest.stem: read_utterances(manifest) for manifest in manifests}
     results = []
     for split, rows in splits.items():
@@ -80,7 +79,7 @@ def main():
         "machine": machine(),
         "results": results,
     }
-    output = arguments.output or arguments.run / "streaming"
+    output = arguments.output or run.streaming.with_suffix("")
     tables = markdown(results)
     for suffix, text in (("json", json.dumps(record, indent=2)), ("md", tables)):
         with atomic_open(f"{output}.{suffix}") as file:

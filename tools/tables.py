@@ -14,7 +14,7 @@ from pathlib import Path
 
 from summarymixing.errors import command_line
 from summarymixing.files import atomic_open
-from summarymixing.run_record import FILE_NAME
+from summarymixing.run_folder import RunFolder
 from summarymixing.tables.layout import comma_separated, fill, markdown
 from summarymixing.tables.registry import TABLES
 from summarymixing.tables.runs import find_runs
@@ -44,7 +44,7 @@ def main(argv=None):
         return
     # Any of these may hold no run yet, which is no mistake of the user's.
     usual = [ROOT / name for name in ("runs", "recipes", "results")]
-    folders = arguments.folders or [folder for folder in usual if any(folder.rglob(FILE_NAME))]
+    folders = arguments.folders or [folder for folder in usual if RunFolder.find(folder)]
     header, rows, notes = fill(arguments.name, find_runs(folders))
     for note in notes:
         print(note, file=sys.stderr)

@@ -15,10 +15,11 @@ import sys
 import torch
 
 from summarymixing.allocator import keep_freed_memory
-from summarymixing.classifying import UtteranceClassifier, is_classification, label_text
+from summarymixing.classifying import UtteranceClassifier, label_text
 from summarymixing.corpora.audio import read_audio, resampled
 from summarymixing.errors import InputError, command_line
 from summarymixing.inference import Transcriber
+from summarymixing.run_folder import RunFolder
 from summarymixing.streaming import Timing, partial_results, pcm_blocks
 
 STANDARD_INPUT_RATE = 16000
@@ -89,7 +90,7 @@ def main():
             )
         if arguments.sample_rate < 1:
             raise InputError(f"--sample-rate {arguments.sample_rate}: must be a rate in hertz, such as 16000")
-    classifies = is_classification(arguments.run)
+    classifies = RunFolder(arguments.run).is_classification
     if arguments.stream and classifies:
         raise InputError(f"{arguments.run}: a classification hears the whole recording; leave out --stream")
 

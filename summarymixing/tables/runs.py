@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from summarymixing.errors import InputError
-from summarymixing.run_record import FILE_NAME, RunRecord
-
-STREAMING_FILE = "streaming.json"
+from summarymixing.run_folder import RunFolder
+from summarymixing.run_record import RunRecord
 
 #: Options that say where and on what machine a run is made, or what a table checks by itself: the data
 #: and the language model. Any other option makes it another experiment.
@@ -61,13 +60,13 @@ class FinishedRun:
         value = self.record
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
-        return self._checked(value, FILE_NAME, keys)
+        return self._checked(value, RunFolder(self.folder).record, keys)
 
     def streaming_number(self, split: str, chunk_ms: float | None, left_chunks: int | None) -> float | None:
         """Look a word error rate up in the streaming table; None stands for full context, as there."""
         for row in self.streaming:
             if (row.get("split"), row.get("chunk_ms"), row.get("left_chunks")) == (split, chunk_ms, left_chunks):
-                return self._checked(row.get("wer"), STREAMING_FILE, ("results", "wer"))
+                return self._checked(row.get("wer"), RunFolder(self.folder).streaming, ("results", "wer"))
         return None
 
     def utterances(self) -> dict[str, int | None]:
@@ -77,10 +76,10 @@ class FinishedRun:
             counts.setdefault(row.get("split"), set()).add(row.get("utterances"))
         return {split: next(iter(found)) if len(found) == 1 else None for split, found in counts.items()}
 
-    def _checked(self, value, file: str, keys) -> float | None:
+    def _checked(self, value, file: Path, keys) -> float | None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise InputError(
-                f"{self.folder / file}: key {'.'.join(keys)}: {value!r} is not a number; "
+                f"{file}: key {'.'.join(keys)}: {value!r} is not a number; "
                 "make the file again, or move the run folder away"
             )
         return value
@@ -135,19 +134,20 @@ def find_runs(folders) -> list[FinishedRun]:
     """
     runs = {}
     for folder in map(Path, folders):
-        files = sorted(folder.rglob(FILE_NAME))
-        if not files:
-            raise InputError(f"{folder}: there is no {FILE_NAME} in or below this folder; name folders that hold runs")
-        for file in files:
-            record = RunRecord.open(file.parent).data
+        found = RunFolder.find(folder)
+        if not found:
+            name = RunFolder(folder).record.name
+            raise InputError(f"{folder}: there is no {name} in or below this folder; name folders that hold runs")
+        for run in found:
+            record = RunRecord.read(run).data
             if record.get("finished") is not None:
-                runs[file.resolve()] = FinishedRun(file.parent, record, _read_streaming(file.parent))
+                runs[run.path.resolve()] = FinishedRun(run.path, record, _read_streaming(run))
     return list(runs.values())
 
 
-def _read_streaming(folder: Path) -> list[dict]:
-    path = folder / STREAMING_FILE
-    again = f"make it again: python tools/evaluate_streaming.py {folder}"
+def _read_streaming(run: RunFolder) -> list[dict]:
+    path = run.streaming
+    again = f"make it again: python tools/evaluate_streaming.py {run}"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import describe, read_manifest
 from summarymixing.errors import InputError
+from summarymixing.run_folder import RunFolder
 from summarymixing.tasks.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -143,9 +144,9 @@ def asr_splits(experiment, record, prepare):
     ShortFirst
         Batches of the training set.
     """
-    hparams, folder = experiment.hparams, experiment.run_folder
+    hparams, tokenizer_file = experiment.hparams, RunFolder(experiment.run_folder).tokenizer
     train_split, manifests = prepared_manifests(experiment, record, prepare)
-    tokenizer_file, marks = folder / "tokenizer.ckpt", {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
+    marks = {key: hparams.get(key, -1) for key in ("bos_index", "eos_index")}
     size, source = hparams["vocab_size"], hparams.get("tokenizer_source")
     if source is None:
         train_tokenizer(manifests[train_split], tokenizer_file, size, hparams["tokenizer_type"], **marks)
@@ -191,12 +192,12 @@ def prepared_manifests(experiment, record, prepare):
     dict of str to pathlib.Path
         The manifest of each split, the training set's among them.
     """
-    hparams, folder = experiment.hparams, experiment.run_folder / "manifests"
+    hparams, run = experiment.hparams, RunFolder(experiment.run_folder)
     train_split = "+".join(hparams["train_splits"])
     # The validation set may be tested as well.
     splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
-    run_on_main(prepare, args=[hparams["data_folder"], folder, splits, hparams["max_bad_fraction"]])
-    manifests = {split: folder / f"{split}.csv" for split in splits}
+    run_on_main(prepare, args=[hparams["data_folder"], run.manifests, splits, hparams["max_bad_fraction"]])
+    manifests = {split: run.manifest(split) for split in splits}
     record.set("data", describe(manifests))
     return train_split, manifests
 

@@ -19,7 +19,8 @@ from torch.utils.data import BatchSampler, SequentialSampler
 
 from summarymixing.errors import InputError
 from summarymixing.progress import INTERVAL
-from summarymixing.run_record import FINAL_MODEL, count_parameters
+from summarymixing.run_folder import RunFolder
+from summarymixing.run_record import count_parameters
 from summarymixing.seeds import step_seed
 from summarymixing.tasks.checks import check_settings
 from summarymixing.tasks.processes import Share, gather, mean_over_processes, process_count, process_rank
@@ -92,7 +93,7 @@ class Task(sb.Brain):
         self.test_loss = None
         self.loggers = [self.hparams.train_logger]
         if self.hparams.tensorboard:
-            self.loggers.append(TensorboardLogger(self.run_folder / "tensorboard"))
+            self.loggers.append(TensorboardLogger(RunFolder(self.run_folder).tensorboard))
         record.data.update(experiment=experiment.name, task=type(self).__name__)
         record.data.setdefault("processes", process_count())  # those that train; another number may test
         # Tables count the encoder's layers without what stands before them, except where there is nothing else.
@@ -436,6 +437,6 @@ class Task(sb.Brain):
         average = average_checkpoints(checkpoints, "model", parameter_loader=load)
         self.hparams.model.load_state_dict(average)
         if sb.utils.distributed.if_main_process():
-            torch.save(average, self.run_folder / FINAL_MODEL)
+            torch.save(average, RunFolder(self.run_folder).model)
         self.averaged = checkpoints
         self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])

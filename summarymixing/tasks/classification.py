@@ -9,6 +9,7 @@ from speechbrain.utils.distributed import if_main_process
 from torch.nn.functional import cross_entropy
 
 from summarymixing.corpora.manifest import write_manifest
+from summarymixing.run_folder import RunFolder
 from summarymixing.tasks.base import Task
 from summarymixing.tasks.classification_data import load_labels
 
@@ -184,10 +185,10 @@ def write_predictions(run_folder, name, rows, targets):
     targets : iterable of str
         The targets.
     """
-    rows = sorted(rows, key=lambda row: row["ID"])
+    run, rows = RunFolder(run_folder), sorted(rows, key=lambda row: row["ID"])
     fields = ["ID", "duration", *(key for target in targets for key in (target, f"{target}_predicted"))]
-    write_manifest(run_folder / f"predictions_{name}.csv", rows, fields)
+    write_manifest(run.predictions(name), rows, fields)
     for target in targets:
         counts = Counter((row[target], row[f"{target}_predicted"]) for row in rows)
         table = [{"wanted": wanted, "told": told, "count": count} for (wanted, told), count in sorted(counts.items())]
-        write_manifest(run_folder / f"confusion_{name}_{target}.csv", table, ["wanted", "told", "count"])
+        write_manifest(run.confusion(name, target), table, ["wanted", "told", "count"])

@@ -2,13 +2,13 @@
 
 import functools
 from collections import Counter
-from pathlib import Path
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.errors import InputError
+from summarymixing.run_folder import RunFolder
 from summarymixing.tasks.asr_data import dynamic_batches, manifest_dataset, prepared_manifests
 
 # A piece of a long recording is read again and again: its recording stays in memory.
@@ -110,7 +110,7 @@ def make_labels(dataset, targets, run_folder):
                 f"the training set has {len(counts)} classes of {target!r} and the model {outputs} outputs; raise that "
                 f'number: --targets "{{{target}: {len(counts)}}}"'
             )
-        encoder, file = CategoricalEncoder(), Path(run_folder) / f"labels_{target}.txt"
+        encoder, file = CategoricalEncoder(), RunFolder(run_folder).labels(target)
         encoder.update_from_iterable(sorted(counts, key=lambda label: (-counts[label], label)))
         if not file.exists():
             encoder.save(file.with_suffix(".tmp"))
@@ -124,7 +124,8 @@ def make_labels(dataset, targets, run_folder):
 
 def load_labels(run_folder, targets):
     """The classes that :func:`make_labels` wrote: a ``CategoricalEncoder`` a target, by name."""
-    return {target: CategoricalEncoder.from_saved(Path(run_folder) / f"labels_{target}.txt") for target in targets}
+    run = RunFolder(run_folder)
+    return {target: CategoricalEncoder.from_saved(run.labels(target)) for target in targets}
 
 
 def classification_splits(experiment, record, prepare):

@@ -5,6 +5,7 @@ import jiwer
 from summarymixing.corpora.manifest import write_manifest
 from summarymixing.files import atomic_open
 from summarymixing.measures import align_transcripts
+from summarymixing.run_folder import RunFolder
 
 FIELDS = ["ID", "duration", "reference", "hypothesis"]
 
@@ -50,11 +51,11 @@ def write_scored(run_folder, split, rows):
     rows : list of dict
         With the keys ID, duration, reference and hypothesis.
     """
-    rows = sorted(rows, key=lambda row: row["ID"])
-    write_manifest(run_folder / f"transcripts_{split}.csv", rows, FIELDS)
+    run, rows = RunFolder(run_folder), sorted(rows, key=lambda row: row["ID"])
+    write_manifest(run.transcripts(split), rows, FIELDS)
     references = [row["reference"] for row in rows]
     aligned = jiwer.process_words(references, [row["hypothesis"] for row in rows])
-    with atomic_open(run_folder / f"wer_{split}.txt") as file:
+    with atomic_open(run.alignments(split)) as file:
         # A line each, because a path may hold spaces; the alignment calls them sentences.
         file.writelines(f"sentence {number}: {row['ID']}\n" for number, row in enumerate(rows, 1))
         file.write("\n")

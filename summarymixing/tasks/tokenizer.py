@@ -14,7 +14,7 @@ from summarymixing.corpora.manifest import read_manifest
 from summarymixing.errors import InputError
 from summarymixing.fetching import fetch_file
 from summarymixing.files import atomic_open
-from summarymixing.run_record import holds_checkpoints
+from summarymixing.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1, 
 
 
 def _fetch(source, model_file, vocab_size, bos_index, eos_index, manifest, column):
-    file = fetch_file(source, "tokenizer.ckpt", "tokenizer_source")
+    file = fetch_file(source, RunFolder(source).tokenizer.name, "tokenizer_source")
     tokenizer = load_tokenizer(file)
     if vocab_size not in (None, tokenizer.get_piece_size()):
         raise InputError(
@@ -162,7 +162,7 @@ def _fetch(source, model_file, vocab_size, bos_index, eos_index, manifest, colum
         if wanted != -1 and wanted != found:
             raise InputError(f"{file}: key {key}={wanted}, but this tokenizer has it at {found}, text at {wanted}")
     content = file.read_bytes()
-    if model_file.is_file() and model_file.read_bytes() != content and holds_checkpoints(model_file.parent):
+    if model_file.is_file() and model_file.read_bytes() != content and RunFolder(model_file.parent).has_trained:
         raise InputError(
             f"{model_file}: this run was trained with other tokens than those of {file}; train a new run with the key "
             "tokenizer_source, or set tokenizer_source to null if the language model was trained on this run's tokens"
@@ -208,7 +208,7 @@ def _may_stay(model_file, origin, manifest):
         before = {}  # a run made before tokenizers told
     if before == origin:
         return model_file.is_file()
-    if not holds_checkpoints(model_file.parent):
+    if not RunFolder(model_file.parent).has_trained:
         return False
     if before.get("training_text", origin["training_text"]) != origin["training_text"]:
         raise InputError(

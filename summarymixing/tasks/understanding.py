@@ -6,6 +6,7 @@ from collections import Counter
 from speechbrain.utils.distributed import if_main_process
 
 from summarymixing.files import atomic_open
+from summarymixing.run_folder import RunFolder
 from summarymixing.slu import Frame, slu_scores
 from summarymixing.tasks.seq2seq import Seq2Seq
 
@@ -67,7 +68,7 @@ class Understanding(Seq2Seq):
             scores[f"{part}_majority_accuracy"] = 100 * right / len(wanted)
         if if_main_process():
             files = {row["ID"]: dataset.data[row["ID"]]["file"] for row in self.scored}
-            write_predictions(self.run_folder / f"predictions_{name}.jsonl", self.scored, files)
+            write_predictions(RunFolder(self.run_folder).slurp_predictions(name), self.scored, files)
             shown = ", ".join(f"{metric.replace('_', ' ')} {scores[metric]:.2f} %" for metric in VALIDATED)
             print(f"{self.record.data['experiment']} {name}: {shown}")
         self.record.metrics(name, **scores)

@@ -127,7 +127,10 @@ def test_two_processes_outside_git_share_a_folder(yaml_file, tmp_path):
     program.write_text(
         "import json\nfrom summarymixing.experiment import load_experiment\n"
         "import torch.distributed as dist\n"
+        "from speechbrain.utils.distributed import ddp_init_group\n"
         "e = load_experiment()\n"
+        "assert not dist.is_initialized()\n"
+        "ddp_init_group(e.run_opts)\n"
         "print('RESULT', json.dumps([e.hparams['width'], dist.get_world_size()]))\n"
         "dist.barrier()\n"
     )

@@ -12,6 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from summarymixing.experiment import load_experiment, resolve_yaml
+from summarymixing.run_folder import RunFolder
+from summarymixing.yaml_build import resolve
 from summarymixing.yaml_files import RUN_OPTIONS, comparable
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +66,7 @@ def read_keys(script):
     files, keys = [script, ROOT / "summarymixing/inference.py"], set()
     for file in files:  # grows
         code = file.read_text()
-        keys.update(re.findall(r'hparams(?:\.get\()?[.\["\']{1,2}(\w+)', code))
+        keys.update(re.findall(r'hparams(?:(?:\.get\()?[.\["\']{1,2}|, ")(\w+)', code))
         modules = re.findall(r"^from (summarymixing[\w.]*) import", code, re.M)
         found = [ROOT / f"{module.replace('.', '/')}.py" for module in modules]
         files += [file for file in dict.fromkeys(found) if file.is_file() and file not in files]
@@ -77,7 +79,7 @@ def test_every_key_is_used(experiment):
     values = comparable(resolve_yaml(ROOT / name))
     refers = {key: set(re.findall(r"<(\w+)", str(value))) for key, value in values.items()}
     # What runs when the file is loaded, and what SpeechBrain's inference interfaces load.
-    read = read_keys(ROOT / experiment["Script_file"]) | RUN_OPTIONS | {"__set_seed", "pretrainer"}
+    read = read_keys(ROOT / experiment["Script_file"]) | RUN_OPTIONS | {"__set_seed", "pretrainer", "audio_normalizer"}
     used, todo = set(), list(read & refers.keys())
     while todo:
         key = todo.pop()
@@ -143,3 +145,22 @@ def test_every_program_says_what_it_does(experiments, refused, monkeypatch, caps
         assert not ended.value.code and "usage:" in capsys.readouterr().out, program
     for script in scripts:
         assert "the first argument must be the YAML file of an experiment" in refused(script)
+
+
+def test_yaml_files_name_the_files_of_a_run_as_the_code_does(experiments):
+    """Loggers and checkpointers are made in YAML; whoever reads them finds them through RunFolder."""
+    bases = {row["Script_file"]: row["Hparam_file"] for row in experiments}
+    for yaml in bases.values():
+        run = RunFolder(f"runs/{Path(yaml).stem}")
+        given = {"output_folder": str(run), "data_folder": "data", "locale": "fr"}
+        values = YAML().load(resolve(resolve_yaml(ROOT / yaml), yaml, given))
+        assert Path(values["train_logger"]["save_file"]) == run.train_log
+        assert Path(values["checkpointer"]["checkpoints_dir"]) == run.checkpoints
+
+
+@pytest.mark.parametrize("script", [ROOT / "train.py", *sorted((ROOT / "recipes").rglob("train.py"))], ids=str)
+def test_a_script_says_what_it_does_to_its_process(script):
+    """Loading an experiment starts no process group and changes no allocator, so each script must."""
+    lines = [line.strip().partition("  #")[0] for line in script.read_text().splitlines()]
+    loads = lines.index("experiment = load_experiment(sys.argv[1:])")
+    assert lines[loads + 1 : loads + 3] == ["ddp_init_group(experiment.run_opts)", "keep_freed_memory()"]

@@ -157,10 +157,11 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     options = experiments_module._process_options
-    assert options({"device": "cuda"}) == {"device": "cuda:1"}
+    assert options({"device": "cuda"}) == {"device": "cuda:1", "distributed_backend": "nccl"}
     assert options({"device": "cpu"}) == {"device": "cpu", "distributed_backend": "gloo"}
+    assert options({"device": "cuda", "distributed_backend": "mpi"})["distributed_backend"] == "mpi"
     monkeypatch.setattr(experiments_module, "infer_device", lambda: "cuda:1")
-    assert options({}) == {"device": "cuda:1"}
+    assert options({}) == {"device": "cuda:1", "distributed_backend": "nccl"}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="process 2 of this machine, which has 1 GPU"):
         options({})

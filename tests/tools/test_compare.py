@@ -201,7 +201,7 @@ def test_errors_end_the_program_without_a_traceback(tool, folders, tmp_path, cap
     with pytest.raises(SystemExit) as ended:
         tool.main([str(tmp_path / "nothing"), "--no-speed"])
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/nothing: there is no run.json here")
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/nothing: no such folder; give the folder")
     file = folders[0] / "run.json"
     with pytest.raises(SystemExit):
         tool.main([str(folders[0]), "--output", str(file)])

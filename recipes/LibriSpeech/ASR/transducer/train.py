@@ -2,6 +2,9 @@
 
 import sys
 
+from speechbrain.utils.distributed import ddp_init_group
+
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import librispeech
 from summarymixing.errors import command_line
 from summarymixing.experiment import RunRecord, load_experiment
@@ -12,6 +15,8 @@ from summarymixing.tasks.transducer import Transducer
 @command_line
 def main():
     experiment = load_experiment(sys.argv[1:])
+    ddp_init_group(experiment.run_opts)  # joins the other processes of torchrun
+    keep_freed_memory()
     hparams = experiment.hparams
     record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
     train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)

@@ -3,6 +3,9 @@
 import sys
 from functools import partial
 
+from speechbrain.utils.distributed import ddp_init_group
+
+from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import slurp
 from summarymixing.errors import command_line
 from summarymixing.experiment import RunRecord, load_experiment
@@ -14,6 +17,8 @@ from summarymixing.tasks.classification_data import classification_splits
 @command_line
 def main():
     experiment = load_experiment(sys.argv[1:])
+    ddp_init_group(experiment.run_opts)  # joins the other processes of torchrun
+    keep_freed_memory()
     hparams = experiment.hparams
     record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=hparams["seed"])
     prepare = partial(slurp.prepare, target="sentence", microphones=hparams["microphones"])
