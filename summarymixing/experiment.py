@@ -241,8 +241,8 @@ def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
     tree = yaml.load(text)
     for key, value in overrides.items():
         tag = getattr(getattr(value, "tag", None), "value", None)
-        if tag:
-            tree[key] = value  # HyperPyYAML would merge a `!new:B {...}` into the old tag
+        if tag or tree.get(key) is None:
+            tree[key] = value  # HyperPyYAML would merge a `!new:B {...}` into the old tag, and no mapping into null
             continue
         try:
             recursive_update(tree, {key: value}, must_match=True)

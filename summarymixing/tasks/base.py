@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.optimizers import rm_vector_weight_decay
 from speechbrain.utils.train_logger import TensorboardLogger
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, SequentialSampler
@@ -23,6 +24,7 @@ from summarymixing.run_folder import RunFolder
 from summarymixing.run_record import count_parameters
 from summarymixing.seeds import step_seed
 from summarymixing.tasks.checks import check_settings
+from summarymixing.tasks.parameter_groups import ParameterGroups
 from summarymixing.tasks.processes import Share, gather, mean_over_processes, process_count, process_rank
 from summarymixing.tasks.schedules import Schedule, refuse_zero_rates
 
@@ -52,9 +54,10 @@ class Task(sb.Brain):
     experiment : summarymixing.experiment.Experiment
         With ``model``, ``modules``, ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
         ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's ``Augmenter`` over waveforms,
-        or null) and ``seed`` in its YAML file. ``lr_schedule`` is a SpeechBrain scheduler that is called at every step
-        (``!new:``), or the factory of one (``!name:``) that is given ``lr``, ``warmup_fraction`` of the steps, and the
-        number of steps; see :class:`~summarymixing.tasks.schedules.Schedule`.
+        or null) and ``seed`` in its YAML file. ``lr_schedule`` is any scheduler of SpeechBrain's, see
+        :class:`~summarymixing.tasks.schedules.Schedule`. ``parameter_groups``, which may be missing, gives parts of the
+        model a learning rate of their own or freezes them, see
+        :class:`~summarymixing.tasks.parameter_groups.ParameterGroups`.
     record : summarymixing.run_record.RunRecord
         Receives what the run measures.
     """
@@ -162,11 +165,34 @@ class Task(sb.Brain):
         """Make the schedule for the steps there are, resume, and bring the schedule to where the run is."""
         # A process that was killed while it wrote a checkpoint has left a part of one; the one before it still exists.
         self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=_is_broken)
+        groups = getattr(self.hparams, "parameter_groups", None)
+        self.parameter_groups = ParameterGroups(self.hparams.model, groups, self.hparams.lr)
+        self.parameter_groups.freeze(0)  # before the processes agree on which gradients they exchange
         super().on_fit_start()
         self._record_processes()
         self._end_at_the_step_limit()
         counter = self.hparams.epoch_counter
         self._schedule_from_here(counter.limit - counter.current)
+
+    def init_optimizers(self):
+        """As SpeechBrain's, with the learning rates of ``parameter_groups``."""
+        given = [{"params": list(self.modules.parameters())}]
+        if self.remove_vector_weight_decay:
+            given = rm_vector_weight_decay(self.modules)
+        parts, self.ratios = self.parameter_groups.optimizer_groups(given)
+        self.optimizer = self.opt_class(parts)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def _freeze(self):
+        """Freeze what this step wants frozen, and exchange the gradients of the rest between the processes."""
+        if not self.parameter_groups.freeze(self.optimizer_step):
+            return
+        # DistributedDataParallel waits for the gradients of just those parameters that had one when it was made.
+        for name, module in self.modules.items():
+            if isinstance(module, DistributedDataParallel):
+                self.modules[name] = module.module
+        self._wrap_distributed()
 
     def _schedule_from_here(self, epochs_left):
         batches = 0 if self.train_batches is None else len(self.train_batches)
@@ -179,9 +205,11 @@ class Task(sb.Brain):
             )
         total = self.hparams.number_of_epochs * steps_each
         warmup, lr = getattr(self.hparams, "warmup_fraction", None), self.hparams.lr
-        self.schedule = Schedule(self.hparams.lr_schedule, lr, warmup, total)
-        before = self.optimizer.param_groups[0]["lr"]
-        now = self.schedule.resume(self.optimizer, self.optimizer_step)
+        epochs = self.hparams.number_of_epochs
+        self.schedule = Schedule(self.hparams.lr_schedule, lr, warmup, total, epochs, self.ratios)
+        before = self.optimizer.param_groups[0]["lr"] / self.ratios[0] if self.ratios[0] else 0.0
+        finished = self.record.data.get("epochs", [])[: epochs - epochs_left]
+        now = self.schedule.resume(self.optimizer, self.optimizer_step, [row["valid_loss"] for row in finished])
         if epochs_left <= 0:
             return
         if self.optimizer_step and abs(now - before) > 1e-6 * max(now, before):
@@ -196,8 +224,8 @@ class Task(sb.Brain):
         limit = self.optimizer_step_limit
         end = total if limit is None else min(total, limit)
         if not self.debug:
-            ahead, trial = copy.deepcopy(self.schedule), SimpleNamespace(param_groups=[{"lr": now}])
-            rates = [ahead(trial) for _ in range(self.optimizer_step, end)]
+            ahead, trial = copy.deepcopy(self.schedule), copy.deepcopy(self.optimizer.param_groups)
+            rates = [ahead(SimpleNamespace(param_groups=trial)) for _ in range(self.optimizer_step, end)]
             refuse_zero_rates(rates, self.optimizer_step, end)
 
     def _end_at_the_step_limit(self):
@@ -239,6 +267,7 @@ class Task(sb.Brain):
         seed = step_seed(self.hparams.seed, self.epoch, self.step, process_count(), process_rank())
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
+        self._freeze()
         if should_step or self._ends_epoch():
             self.schedule(self.optimizer)
 
@@ -261,6 +290,18 @@ class Task(sb.Brain):
                     parameter.grad.mul_(self.grad_accumulation_factor / left)
             self.optimizers_step()
         return loss
+
+    def optimizers_step(self):
+        """As SpeechBrain's, which clips the gradients of the optimizer's first parameter group alone."""
+        self.scaler.unscale_(self.optimizer)
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        if not self.scaler.is_enabled() and self.skip_nonfinite_grads:
+            self.check_gradients()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
 
     def check_gradients(self):
         """Leave this step out if any gradient is not finite.
@@ -341,10 +382,11 @@ class Task(sb.Brain):
             self.train_stats = {"train_loss": stage_loss, "seconds": seconds}
         elif stage == sb.Stage.VALID:
             valid = {"valid_loss": stage_loss, **self.valid_metrics()}
-            lr = self.optimizer.param_groups[0]["lr"]
+            lr = self.schedule.group["lr"]
             for logger in self.loggers:
                 logger.log_stats({"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid)
             self.record.epoch(epoch, **self.train_stats, **valid)
+            self.schedule.after_epoch(epoch, stage_loss)
             self.checkpointer.save_and_keep_only(
                 meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
             )

@@ -1,6 +1,8 @@
 """What every training does: schedule and resume, the last step of an epoch, settings refused, what the log tells."""
 
 import json
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -108,27 +110,56 @@ def test_other_epochs_in_mid_run(train, monkeypatch):
     assert rates == pytest.approx([0.0025 * (40 - step) / 36 for step in range(9, 41)])
 
 
-#: Schedulers of SpeechBrain that are called at every step, for 40 steps, and the learning rate of the 30th.
-STEPWISE = {
+#: Every scheduler of SpeechBrain, for 40 steps in 4 epochs, and the learning rate of the 30th step, at the end of the
+#: third epoch. The validation losses of the epochs before are 2 and 3.
+SCHEDULERS = {
     "linear": (schedulers.LinearWarmupScheduler(1.0, 4, 40), 10 / 36),
     "noam": (schedulers.NoamScheduler(1.0, 4), (4 / 30) ** 0.5),
-    "exponential": (schedulers.WarmAndExpDecayLRSchedule(1.0, 4, 40, 0.1), 0.1 ** (25 / 36)),
+    "noam with intervals": (schedulers.NoamIntervalScheduler(1.0, 4, [20, 35], [0.5, 0.1]), 0.5 * (4 / 30) ** 0.5),
     "noam with a plateau": (schedulers.LinearNoamScheduler(1.0, 4, 10), 4 / 20),
+    "exponential": (schedulers.WarmAndExpDecayLRSchedule(1.0, 4, 40, 0.1), 0.1 ** (25 / 36)),
     "inverse square root": (schedulers.InverseSquareRootScheduler(4), 30**-0.5),
     "intervals": (schedulers.IntervalScheduler([{"steps": 3, "lr": 0.5}, {"steps": 20, "lr": 0.1}]), 0.1),
     "three stages": (schedulers.TriStageLRSchedule(1.0, 4, 6, 30, 40), 0.05 ** (19 / 30)),
+    "cool down": (schedulers.WarmCoolDecayLRSchedule(1.0, 4, 20, 40, 0.5, 16), 0.5 ** (20 / 16) * 11 / 20),
+    "cosine": (schedulers.CyclicCosineScheduler(4, 1.0, 52), 0.5),
+    "triangles": (schedulers.CyclicLRScheduler(0.0, 1.0, 20), 0.5),
+    "linear in epochs": (schedulers.LinearScheduler(1.0, 0.0, 4), 1 / 3),
+    "stairs": (schedulers.StepScheduler(1.0, 0.5, 1), 0.125),
+    "newbob": (schedulers.NewBobScheduler(1.0, 0.5), 0.5),
+    "plateau": (schedulers.ReduceLROnPlateau(factor=0.25, patience=0, dont_halve_until_epoch=1), 0.25),
 }
 
 
-@pytest.mark.parametrize("name", STEPWISE)
+def test_no_scheduler_of_speechbrain_is_forgotten():
+    found = vars(import_module("speechbrain.nnet.schedulers")).values()
+    known = {value for value in found if isinstance(value, type) and not issubclass(value, torch.nn.Module)}
+    assert known == {type(scheduler) for scheduler, _ in SCHEDULERS.values()}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
 def test_any_scheduler_is_resumed_where_it_was(name):
-    scheduler, expected = STEPWISE[name]
+    scheduler, expected = SCHEDULERS[name]
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    assert Schedule(scheduler, 1.0).resume(optimizer, 30) == pytest.approx(expected)
+    assert Schedule(scheduler, 1.0).resume(optimizer, 30, [2.0, 3.0]) == pytest.approx(expected)
+    # One that goes through it without a stop, and finds the scheduler as it was.
+    schedule = Schedule(scheduler, 1.0)
+    schedule.resume(optimizer, 0)
+    for epoch, loss in ((1, 2.0), (2, 3.0), (3, 1.0)):
+        rates = [schedule(optimizer) for _ in range(10)]
+        schedule.after_epoch(epoch, loss)
+    assert rates[-1] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    "factory", [schedulers.LinearWarmupScheduler, schedulers.NoamScheduler, schedulers.WarmAndExpDecayLRSchedule]
+    "factory",
+    [
+        schedulers.LinearWarmupScheduler,
+        schedulers.NoamScheduler,
+        schedulers.WarmAndExpDecayLRSchedule,
+        partial(schedulers.WarmCoolDecayLRSchedule, cooldown=4),
+        partial(schedulers.TriStageLRSchedule, hold_steps=1, decay_steps=35),
+    ],
 )
 def test_a_factory_gets_what_it_asks_for(factory):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=7.0)
@@ -136,13 +167,41 @@ def test_a_factory_gets_what_it_asks_for(factory):
     assert max(rates) == 1.0 and rates.index(1.0) in (3, 4)
 
 
+def test_a_factory_with_all_arguments_is_the_scheduler_that_it_makes():
+    """``!name:`` and ``!new:`` with the same arguments are the same schedule, and refuse the same."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=7.0)
+    one, other = partial(schedulers.NoamScheduler, lr_initial=1.0, n_warmup_steps=9), schedulers.NoamScheduler(1.0, 9)
+    for step in (1, 9, 20):
+        assert Schedule(one, 5.0).resume(optimizer, step) == Schedule(other, 5.0).resume(optimizer, step)
+    for scheduler in (one, other, schedulers.StepScheduler):
+        with pytest.raises(InputError, match="warmup_fraction does nothing"):
+            Schedule(scheduler, 1.0, 0.1)
+
+
+def test_a_schedule_of_epochs_gets_its_epochs():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=7.0)
+    schedule = Schedule(partial(schedulers.LinearScheduler, final_value=0.0), 1.0, epochs=5)
+    assert [schedule.resume(optimizer, 0, [1.0] * epochs) for epochs in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
 def test_a_schedule_that_cannot_be_is_refused():
-    with pytest.raises(InputError, match="NewBobScheduler is not called at every step .* metric_value; use Linear"):
-        Schedule(schedulers.NewBobScheduler(1.0), 1.0)
+    with pytest.raises(InputError, match="ScheduledLoss takes .*use LinearWarmupScheduler"):
+        Schedule(schedulers.ScheduledLoss([{"loss_fn": torch.nn.MSELoss(), "steps": 1}]), 1.0)
+    with pytest.raises(InputError, match="must be one of speechbrain.nnet.schedulers"):
+        Schedule(3, 1.0)
     with pytest.raises(InputError, match="give it also hold_steps, decay_steps"):
         Schedule(schedulers.TriStageLRSchedule, 1.0, 0.1, 40)
-    with pytest.raises(InputError, match="warmup_fraction does nothing"):
-        Schedule(schedulers.NoamScheduler(1.0, 4), 1.0, 0.1)
+    with pytest.raises(InputError, match="give it also num_warmup_steps.*or the key warmup_fraction"):
+        Schedule(schedulers.LinearWarmupScheduler, 1.0, steps=40)
+
+
+def test_a_schedule_of_losses_trains_and_goes_on(train):
+    """Every epoch counts as no progress: half the learning rate after the second, and after each that follows."""
+    newbob = "!name:speechbrain.nnet.schedulers.NewBobScheduler {improvement_threshold: 9.0}"
+    settings = {"warmup_fraction": "null", "lr_schedule": newbob}
+    _, first = train(number_of_epochs=2, **settings)
+    _, more = train(number_of_epochs=4, **settings)
+    assert first == pytest.approx([0.0025] * 10) and more == pytest.approx([0.00125] * 5 + [0.000625] * 5)
 
 
 LINEAR = "!new:speechbrain.nnet.schedulers.LinearWarmupScheduler {{initial_value: 0.01, num_warmup_steps: 1, "
@@ -245,3 +304,104 @@ def test_the_first_epochs_are_clean(train):
         heard[task.epoch] = bool(task.waveforms(batch, sb.Stage.TRAIN)[0].min() == 1)
     assert heard == {1: True, 2: False}
     assert task.waveforms(batch, sb.Stage.VALID)[0].min() == 1
+
+
+GROUPS = "{encoder: {lr: 0.0005, frozen_until: 7}, encoder.normalize: {frozen_until: .inf}}"
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """For each step taken: learning rates, whether the encoder and its output layer train, the encoder's weights."""
+    taken, original = [], CTC.optimizers_step
+
+    def step(self):
+        encoder, rates = self.hparams.model.encoder, [group["lr"] for group in self.optimizer.param_groups]
+        parameters = list(encoder.parameters())
+        original(self)
+        taken.append(
+            {
+                "rates": rates,
+                "modes": {module.training for module in encoder.modules()} | {encoder.normalize.training},
+                "grads": {parameter.requires_grad for parameter in parameters},
+                "weights": torch.cat([parameter.detach().flatten() for parameter in parameters]),
+                "output": self.hparams.model.training,
+            }
+        )
+
+    monkeypatch.setattr(CTC, "optimizers_step", step)
+    return taken
+
+
+def test_a_group_is_frozen_for_its_steps_and_has_its_learning_rate(train, steps):
+    """In each epoch anew SpeechBrain sets all modules to training; dropout and statistics must not go on."""
+    train(number_of_epochs=2, parameter_groups=GROUPS, optimizer="!name:torch.optim.AdamW {lr: 0.0025}")
+    for number, step in enumerate(steps, 1):
+        rate = 0.0025 * (10 - number) / 9  # up in a single step
+        assert step["rates"] == pytest.approx([rate, rate / 5]) and step["output"]
+        assert (step["modes"], step["grads"]) == (({False}, {False}) if number <= 7 else ({True, False}, {True}))
+        if 1 < number < 10:
+            assert torch.equal(step["weights"], steps[number - 2]["weights"]) == (number <= 7)
+
+
+@pytest.mark.parametrize("factor, at", [(1, 4), (2, 4)])
+def test_a_run_with_groups_goes_on_exactly(train, monkeypatch, tmp_path, factor, at):
+    """From before the end of the frozen steps to behind it, and from behind it."""
+    original = CTC.on_fit_batch_end
+    settings = {
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 1,
+        "grad_accumulation_factor": factor,
+        "number_of_epochs": 3,
+    }
+    settings["parameter_groups"] = GROUPS.replace("7", "5")
+
+    def interrupted(self, *arguments):
+        original(self, *arguments)
+        if self.step == at and (self.epoch, tmp_path / "killed") not in killed:
+            killed.append((self.epoch, tmp_path / "killed"))
+            raise KeyboardInterrupt
+
+    whole, _ = train(output_folder=tmp_path / "whole", **settings)
+    killed = []
+    monkeypatch.setattr(CTC, "on_fit_batch_end", interrupted)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            train(output_folder=tmp_path / "killed", **settings)
+    other, _ = train(output_folder=tmp_path / "killed", **settings)
+    for one, two in zip(whole.modules.parameters(), other.modules.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_gradients_of_all_groups_are_clipped(train):
+    task, _ = train(
+        number_of_epochs=1, parameter_groups="{encoder: {lr: 0.001}}", optimizer="!name:torch.optim.SGD {lr: 0.1}"
+    )
+    before = [[p.detach().clone() for p in group["params"]] for group in task.optimizer.param_groups]
+    for parameter in task.modules.parameters():
+        parameter.grad = torch.full_like(parameter, 1000.0)
+    for group in task.optimizer.param_groups:
+        group["lr"] = 1.0
+    task.optimizers_step()
+    pairs = zip(before, task.optimizer.param_groups, strict=True)
+    moved = [(p.detach() - old).norm() for olds, group in pairs for old, p in zip(olds, group["params"], strict=True)]
+    assert len(before) == 2 and torch.stack(moved).norm() == pytest.approx(task.max_grad_norm, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "groups, message",
+    [
+        ("{encodr: {lr: 1.0}}", "encodr is no part of the model.* calls it: encoder, output, or a part of these"),
+        ("{encoder.encoder.layer: {lr: 1.0}}", "encoder.encoder.layer is no part"),
+        ("{encoder: {rate: 1.0}}", "encoder: rate is not one of lr, frozen_until"),
+        ("{encoder: 1.0}", "encoder: 1.0 is not one of lr"),
+        ("{encoder: {}}", "encoder: nothing is not one of lr"),
+        ("{encoder: {lr: small}}", "encoder: lr: small is not a learning rate"),
+        ("{encoder: {frozen_until: true}}", "frozen_until: True is not a number of optimizer steps"),
+        ("{encoder: {frozen_until: 5}, output: {frozen_until: 9}}", "every parameter of the model is frozen"),
+        ("encoder", "must be a mapping"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(groups, message, train):
+    with pytest.raises(InputError, match=f"parameter_groups.*{message}") as caught:
+        train(number_of_epochs=1, parameter_groups=groups)
+    assert "\n" not in str(caught.value)
