@@ -36,7 +36,6 @@ class UtteranceClassifier:
         hparams = run.load(device=device)
         self.device = torch.device(device)
         self.model = hparams["model"]
-        self.encoder = hparams["modules"]["encoder"]
         self.sample_rate = hparams["sample_rate"]
         targets = getattr(self.model, "targets", None)
         if targets is None:
@@ -68,7 +67,7 @@ class UtteranceClassifier:
             return []
         counts = torch.tensor([len(wave) for wave in waves])
         batch = pad_sequence(waves, batch_first=True).to(self.device)
-        scores = self.encoder(batch, (counts.double() / batch.shape[1]).to(self.device))
+        scores, _ = self.model(batch, counts.double() / batch.shape[1])
         told = {
             target: [labels.ind2lab[index] for index in scores[target][:, : len(labels)].argmax(1).tolist()]
             for target, labels in self.labels.items()

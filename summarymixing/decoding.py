@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from summarymixing.lobes.masks import frames_and_counts
+
 #: Tokens that a transducer may give at one frame: a badly trained one might never predict the blank.
 MAX_SYMBOLS = 5
 
@@ -12,13 +14,11 @@ MAX_SYMBOLS = 5
 def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
     """Best token a frame, repeats merged, blanks dropped.
 
-    Padding must already be blank, as :class:`~summarymixing.lobes.CTCModel` makes it: lengths then do not matter,
-    and an utterance reads the same in any batch.
-
-    Arguments
-    ---------
-    log_probs : torch.Tensor
-        (B, T, V).
+    Parameters
+    ----------
+    log_probs : tuple of torch.Tensor, or torch.Tensor
+        What :class:`~summarymixing.lobes.CTCModel` gives: (B, T, V) and the frame counts (B,). Or (B, T, V) alone,
+        of which every frame is read: padding must be blank, as :class:`~summarymixing.lobes.ModelView` makes it.
     wav_lens : torch.Tensor, optional
         Given by SpeechBrain's ``EncoderASR`` and not used: rounding relative lengths would cost some utterances
         their last frame.
@@ -30,13 +30,15 @@ def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
     list of list of int
         Tokens of each utterance.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
-    >>> best = torch.tensor([[1, 1, 0, 1, 2, 2, 0]])
-    >>> ctc_greedy_tokens(torch.nn.functional.one_hot(best, 3).float())
-    [[1, 1, 2]]
+    >>> best = torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2, 2, 0]]), 3).float()
+    >>> ctc_greedy_tokens(best), ctc_greedy_tokens((best, torch.tensor([4])))
+    ([[1, 1, 2]], [[1, 1]])
     """
+    if not isinstance(log_probs, torch.Tensor):
+        log_probs = (row[:count] for row, count in zip(log_probs[0], log_probs[1].tolist(), strict=True))
     return [GreedyCTC(blank_index).decode(row) for row in log_probs]
 
 
@@ -118,7 +120,7 @@ class GreedyTransducer:
         encoded : torch.Tensor
             (B, T, D), the next output of the encoder; T may be 0.
         counts : torch.Tensor, optional
-            (B,) real frames of each row; default T.
+            (B,) real frames of each row; T of each by default.
 
         Returns
         -------
@@ -131,7 +133,8 @@ class GreedyTransducer:
             predicted, self.state = model.predict(start)
             self.predicted = predicted[:, 0]
         if counts is None:
-            counts = torch.full((len(self.tokens),), encoded.shape[1], device=encoded.device)
+            counts = torch.full((len(self.tokens),), encoded.shape[1])
+        counts = counts.to(encoded.device, non_blocking=True)
         for t in range(frames.shape[1]):
             active = counts > t
             for _ in range(self.max_symbols):
@@ -242,8 +245,8 @@ def _log_add(a, b):
 class TransducerSearcher(nn.Module):
     """Greedy or beam search over a padded batch, with the interface of SpeechBrain's searchers.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     model : summarymixing.lobes.TransducerModel
         What predicts; in evaluation mode.
     beam_size : int
@@ -261,8 +264,8 @@ class TransducerSearcher(nn.Module):
         super().__init__()
         if beam_size < 1 or max_symbols < 1:
             raise ValueError(f"beam_size={beam_size} and max_symbols={max_symbols} must be at least 1.")
-        # In a tuple, so that its parameters are those of `modules.encoder` alone: counted, and averaged over
-        # processes, once.
+        # In a tuple, so that its parameters are those of `modules.model` alone: counted, and averaged over processes,
+        # once.
         self._model = (model,)
         self.beam_size = beam_size
         self.max_symbols = max_symbols
@@ -270,13 +273,10 @@ class TransducerSearcher(nn.Module):
     def forward(self, encoded, wav_lens=None):
         """Decode.
 
-        Arguments
-        ---------
-        encoded : torch.Tensor
-            (B, T, D), zero at padding, where :class:`~summarymixing.lobes.SpeechEncoder` leaves zeros.
-        wav_lens : torch.Tensor, optional
-            Given by SpeechBrain's ``EncoderDecoderASR`` and not used: rounding relative lengths would cost some
-            utterances their last frame.
+        Parameters
+        ----------
+        encoded, wav_lens
+            As :func:`~summarymixing.lobes.masks.frames_and_counts` takes them.
 
         Returns
         -------
@@ -288,8 +288,7 @@ class TransducerSearcher(nn.Module):
             All the hypotheses of each utterance, and their log-probabilities; two Nones when greedy.
         """
         (model,) = self._model
-        places = torch.arange(1, encoded.shape[1] + 1, device=encoded.device)
-        counts = ((encoded != 0).any(-1) * places).amax(1)
+        encoded, counts = frames_and_counts(encoded, wav_lens)
         if self.beam_size == 1:
             return GreedyTransducer(model, len(encoded), self.max_symbols).decode(encoded, counts), None, None, None
         found = [

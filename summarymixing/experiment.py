@@ -41,6 +41,7 @@ RESUMABLE = {
     "total_steps",
     "output_folder",
     "audio_normalizer",  # is used by SpeechBrain's interfaces alone
+    "modules",  # names of objects that other keys describe
     "test_splits",
     "test_archive",
     "test_beam_size",

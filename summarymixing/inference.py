@@ -15,8 +15,8 @@ from summarymixing.tasks.tokenizer import load_tokenizer
 class Transcriber:
     """The recogniser of a finished run: CTC, transducer or encoder-decoder.
 
-    The run's YAML file says how: ``modules.encoder`` encodes; ``modules.decoder`` decodes if there is one, as
-    SpeechBrain's ``EncoderDecoderASR`` has it, else ``decoding_function``, as in ``EncoderASR``.
+    The run's YAML file says how: ``modules.decoder`` decodes what the model gives if there is one, as SpeechBrain's
+    ``EncoderDecoderASR`` has it, else ``decoding_function`` what ``modules.encoder`` gives, as in ``EncoderASR``.
 
     Arguments
     ---------
@@ -44,8 +44,9 @@ class Transcriber:
         self.device = torch.device(device)
         self.model = hparams["model"]
         modules = hparams["modules"]
-        self.encoder = modules["encoder"]
         self.decoder = modules.get("decoder")
+        # Of a CTC run what SpeechBrain's EncoderASR calls: any of SpeechBrain's decoding functions reads its output.
+        self.network = modules.get("encoder", self.model) if self.decoder is None else self.model
         if self.decoder is None and "decoding_function" not in hparams:
             raise InputError(f"{run.hyperparams}: needs modules.decoder or decoding_function to transcribe")
         self.tokenizer = load_tokenizer(run.tokenizer)
@@ -87,20 +88,21 @@ class Transcriber:
             return []
         counts = torch.tensor([len(wave) for wave in waves])
         batch = pad_sequence(waves, batch_first=True).to(self.device)
-        lengths = (counts.double() / batch.shape[1]).to(self.device)
+        lengths = counts.double() / batch.shape[1]
         if chunk_ms is None:
-            encoded = self.encoder(batch, lengths)
+            output = self.network(batch, lengths)
         else:
             chunks = self.chunks(chunk_ms, left_chunks)
             self.streaming_decoder()  # or an error
             try:
-                encoded = self.encoder(batch, lengths, chunks=chunks)
+                output = self.network(batch, lengths, chunks=chunks)
             except ValueError as error:  # a mixer that cannot be limited to chunks
                 raise InputError(f"{self.run_folder}: {error}") from error
         if self.decoder is None:
-            decoded = self.hparams["decoding_function"](encoded, lengths)
+            decoded = self.hparams["decoding_function"](output, lengths)
         else:
-            decoded = self.decoder(encoded, lengths)[0]
+            encoded, frames = output
+            decoded = self.decoder(encoded, frames / encoded.shape[1])[0]
         return [self.tokenizer.decode_ids(tokens) for tokens in decoded]
 
     def _waveform(self, item):

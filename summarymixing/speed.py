@@ -103,10 +103,11 @@ def forward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
 def forward_backward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
     """One pass as in training, with the mean of the output for a loss; leaves no gradients behind.
 
-    A classifier's output is a dictionary, a target each.
+    Models of speech give frame counts behind their output; a classifier's output is a dictionary, a target each.
     """
     model.train()
     output = model(wavs)
+    output = output[0] if isinstance(output, tuple) else output
     scores = output.values() if isinstance(output, dict) else [output]
     sum(score.mean() for score in scores).backward()
     model.zero_grad(set_to_none=True)

@@ -30,6 +30,7 @@ def test_padding_of_blanks_equals_lengths():
     padded = torch.where(padding.unsqueeze(-1), blank, x)
     expected = ctc_greedy_decode(x, lengths / 40, blank_id=0)
     assert ctc_greedy_tokens(padded) == expected
+    assert ctc_greedy_tokens((x, lengths)) == expected
     assert ctc_greedy_tokens(padded, torch.zeros(8)) == expected  # lengths are not used
 
 

@@ -79,8 +79,8 @@ def test_greedy_equals_speechbrain_without_padding(seed):
         expected = searcher.transducer_greedy_decode(model.encoder_proj(encoded), max_symbols_per_step=5)[0]
     # Its limit of 5 lets 6 tokens through.
     assert TransducerSearcher(model, max_symbols=6)(encoded)[0] == expected
-    # It also reads padding, which the encoder leaves as zeros and this searcher does not read.
-    padded = torch.nn.functional.pad(encoded, (0, 0, 0, 40))
+    # It also reads padding, which this searcher does not.
+    padded = torch.nn.functional.pad(encoded, (0, 0, 0, 40)), torch.full((len(encoded),), encoded.shape[1])
     assert TransducerSearcher(model, max_symbols=6)(padded)[0] == expected
 
 
@@ -89,9 +89,11 @@ def test_the_batch_does_not_change_the_tokens(beam_size):
     model, counts = transducer(talk=0.5), (17, 1, 30, 8, 29, 12)
     encoded = frames(*counts)
     searcher = TransducerSearcher(model, beam_size)
-    together = searcher(encoded, torch.rand(6))[0]  # lengths are not used
+    together = searcher((encoded, torch.tensor(counts)), torch.rand(6))[0]  # SpeechBrain's lengths are not used
+    assert searcher(encoded, torch.tensor(counts) / max(counts))[0] == together  # but where there are no counts
     alone = [searcher(encoded[row : row + 1, :count])[0][0] for row, count in enumerate(counts)]
-    pairs = searcher(encoded[:2])[0] + searcher(encoded[2:4])[0] + searcher(encoded[4:])[0]
+    parts = [slice(0, 2), slice(2, 4), slice(4, 6)]
+    pairs = [tokens for part in parts for tokens in searcher((encoded[part], torch.tensor(counts[part])))[0]]
     assert together == alone == pairs
     assert sum(map(len, alone)) > 20
 

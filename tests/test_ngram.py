@@ -65,7 +65,7 @@ def test_sure_frames_give_what_greedy_gives_and_padding_adds_nothing(tokenizer):
     search = ctc_beam_search(tokenizer, beam_size=5)
     log_probs = frames(tokenizer, "A CAT")
     blank = torch.full((1, 3, log_probs.shape[-1]), -torch.inf)
-    blank[..., 0] = 0.0  # as CTCModel fills padding
+    blank[..., 0] = 0.0  # as ModelView fills padding
     for padded in (log_probs, torch.cat([log_probs, blank], dim=1)):
         assert search(padded)[0][0].text == "A CAT" == tokenizer.decode(ctc_greedy_tokens(padded)[0])
 

@@ -229,7 +229,7 @@ class Workbench:
 
         def call():
             with cast():
-                log_probs = module(wavs)
+                log_probs, _ = module(wavs)
             ctc_loss(log_probs, tokens, lengths, lengths, 0).backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -242,8 +242,8 @@ class Workbench:
         @torch.no_grad()
         def call():
             with cast():
-                log_probs = module(wavs)
-            ctc_greedy_tokens(log_probs)
+                output = module(wavs)
+            ctc_greedy_tokens(output)
 
         return call
 

@@ -9,6 +9,7 @@ from summarymixing.lobes.ctc import CTCModel
 from summarymixing.lobes.encoder_decoder import EncoderDecoder, TransformerDecoder
 from summarymixing.lobes.features import GlobalNormalization, LogMel
 from summarymixing.lobes.frontend import ConvolutionalFrontEnd
+from summarymixing.lobes.model_view import ModelView
 from summarymixing.lobes.speech_encoder import SpeechEncoder
 from summarymixing.lobes.transducer import TransducerModel
 from summarymixing.lobes.transformer import TransformerEncoder
@@ -27,6 +28,7 @@ __all__ = [
     "GlobalNormalization",
     "LogMel",
     "MeanPooling",
+    "ModelView",
     "SpeechEncoder",
     "TransducerModel",
     "TransformerASR",

@@ -7,12 +7,14 @@ from torch import nn
 
 from summarymixing.lobes.incremental_decoder import IncrementalDecoder
 from summarymixing.lobes.language_model import load_language_model
+from summarymixing.lobes.masks import frames_and_counts
 
 
 class BeamSearch(nn.Module):
     """SpeechBrain's ``S2STransformerBeamSearcher``, with ``CTCScorer`` and ``TransformerLMScorer`` where asked for.
 
-    Called as ``decoder(encoder_out, wav_lens)``, which is what SpeechBrain's ``EncoderDecoderASR`` does.
+    Called with what the model gives, frames and their counts; SpeechBrain's ``EncoderDecoderASR`` adds relative
+    lengths.
 
     Arguments
     ---------
@@ -129,13 +131,10 @@ class BeamSearch(nn.Module):
     def forward(self, encoder_out, wav_lens=None):
         """Decode a padded batch, each utterance as it would be alone.
 
-        Arguments
-        ---------
-        encoder_out : torch.Tensor
-            (B, T, D), zero at padding.
-        wav_lens : torch.Tensor, optional
-            Not used: times T and rounded, relative lengths in samples miss the frame count of every fifth utterance,
-            while the encoder's zeros tell it exactly.
+        Parameters
+        ----------
+        encoder_out, wav_lens
+            As :func:`~summarymixing.lobes.masks.frames_and_counts` takes them.
 
         Returns
         -------
@@ -151,11 +150,13 @@ class BeamSearch(nn.Module):
         if self._searcher is None:
             self.load()
         (searcher,) = self._searcher
-        frames = torch.arange(1, encoder_out.shape[1] + 1, device=encoder_out.device)
-        counts = (encoder_out.ne(0).any(-1) * frames).amax(1).clamp(min=1)
+        frames, counts = frames_and_counts(encoder_out, wav_lens)
+        counts = counts.clamp(min=1)
         longest = int(counts.max())
-        with torch.autocast(encoder_out.device.type, enabled=False):
-            return searcher(encoder_out[:, :longest].float(), counts / longest)
+        # SpeechBrain's searcher takes lengths over T, and rounding gives the counts back.
+        lengths = (counts / longest).to(frames.device, non_blocking=True)
+        with torch.autocast(frames.device.type, enabled=False):
+            return searcher(frames[:, :longest].float(), lengths)
 
 
 def _check(beam_size, ctc_weight, temperature, max_decode_ratio, ctc_candidates, lm_weight, lm_temperature):

@@ -11,8 +11,8 @@ from summarymixing.summaries import utterance_mean
 class MeanPooling(nn.Module):
     """The mean over the real frames.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     size : int
         D, features a frame; ``output_size`` is the same.
     """
@@ -22,15 +22,15 @@ class MeanPooling(nn.Module):
         self.output_size = size
 
     def forward(self, x, counts):
-        """(B, T, D) and real frame counts (B,) -> (B, D)."""
-        return utterance_mean(x, padding_mask_from_counts(counts, x.shape[1]))
+        """(B, T, D) and real frame counts (B,) on the CPU -> (B, D)."""
+        return utterance_mean(x, padding_mask_from_counts(counts, x.shape[1], x.device))
 
 
 class AttentivePooling(nn.Module):
     """SpeechBrain's attentive statistics: weighted mean and standard deviation over the real frames.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     size : int
         D, features a frame; ``output_size`` is twice that.
     attention_channels : int
@@ -43,9 +43,9 @@ class AttentivePooling(nn.Module):
         self.pooling = AttentiveStatisticsPooling(size, attention_channels)
 
     def forward(self, x, counts):
-        """(B, T, D) and real frame counts (B,) -> (B, 2 D)."""
+        """(B, T, D) and real frame counts (B,) on the CPU -> (B, 2 D)."""
         # It compares lengths * T with frame numbers; half a frame less is the same count, safe from rounding.
-        lengths = (counts - 0.5) / x.shape[1]
+        lengths = ((counts - 0.5) / x.shape[1]).to(x.device, non_blocking=True)
         with torch.autocast(x.device.type, enabled=False):
             return self.pooling(x.float().transpose(1, 2), lengths).squeeze(2)
 
@@ -55,8 +55,8 @@ class Classifier(nn.Module):
 
     Padding counts for nothing, so an utterance gets the same scores alone and in any batch.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     encoder : SpeechEncoder
         Waveform to frames.
     targets : dict of str to int
@@ -71,17 +71,18 @@ class Classifier(nn.Module):
     ValueError
         If there is no target.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
     ... )
     >>> encoder = SpeechEncoder(
     ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
     ... )
-    >>> scores = Classifier(encoder, {"scenario": 18, "action": 46}).eval()(torch.rand(2, 16000))
-    >>> {target: tuple(score.shape) for target, score in scores.items()}
-    {'scenario': (2, 18), 'action': (2, 46)}
+    >>> model = Classifier(encoder, {"scenario": 18, "action": 46}).eval()
+    >>> scores, frames = model(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> {target: tuple(score.shape) for target, score in scores.items()}, frames.tolist()
+    ({'scenario': (2, 18), 'action': (2, 46)}, [26, 13])
     """
 
     def __init__(self, encoder, targets, pooling=MeanPooling, dropout=0.0):
@@ -98,8 +99,8 @@ class Classifier(nn.Module):
     def forward(self, wavs, wav_lens=None, chunks=None):
         """Score a padded batch.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs, wav_lens, chunks
             As in :class:`~summarymixing.lobes.SpeechEncoder`.
 
@@ -107,7 +108,9 @@ class Classifier(nn.Module):
         -------
         dict of str to torch.Tensor
             For each target the scores of its classes before the softmax, (B, classes), float32.
+        torch.Tensor
+            (B,) int64 frame counts of what was pooled, on the CPU.
         """
         x, counts = self.encoder(wavs, wav_lens, chunks)
         pooled = self.dropout(self.pooling(x, counts))
-        return {target: head(pooled).float() for target, head in self.heads.items()}
+        return {target: head(pooled).float() for target, head in self.heads.items()}, counts

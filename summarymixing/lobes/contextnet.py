@@ -1,10 +1,11 @@
 """ContextNet (2005.03191) in the place of a front end: the convolutional row of the published table."""
 
-import torch
 import torch.nn.functional as F
 from speechbrain.lobes.models.ContextNet import ContextNet as SpeechBrainContextNet
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
+
+from summarymixing.lobes.masks import padding_mask_from_counts
 
 
 class ContextNet(nn.Module):
@@ -27,6 +28,7 @@ class ContextNet(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> net = ContextNet(80, output_size=64, alpha=0.0625).eval()
     >>> out, frames = net(torch.rand(2, 100, 80), torch.tensor([100, 41]))
     >>> out.shape, frames.tolist()
@@ -58,20 +60,20 @@ class ContextNet(nn.Module):
         features : torch.Tensor
             (B, T, input_size).
         feature_counts : torch.Tensor
-            (B,) int64, real frames of each row.
+            (B,) int64, real frames of each row, on the CPU.
 
         Returns
         -------
         torch.Tensor
             (B, T', output_size), zero at padding.
         torch.Tensor
-            (B,) int64 output frame counts.
+            (B,) int64 output frame counts, on the CPU.
         """
         counts = self.frame_counts(feature_counts)
         if self.training:
             x = self._convolve(features)
-            behind = torch.arange(x.shape[1], device=x.device) >= counts[:, None]
-            return x.masked_fill(behind.unsqueeze(-1), 0.0), counts
+            behind = padding_mask_from_counts(counts, x.shape[1], x.device)
+            return x if behind is None else x.masked_fill(behind.unsqueeze(-1), 0.0), counts
         rows = zip(features, feature_counts.tolist(), strict=True)
         return pad_sequence([self._convolve(row[None, :count])[0] for row, count in rows], batch_first=True), counts
 

@@ -7,10 +7,7 @@ from torch import nn
 class CTCModel(nn.Module):
     """A speech encoder, a linear layer and log-softmax.
 
-    At padding the blank has probability 1, so that a decoder which reads every frame of a padded batch reads the
-    same tokens as from the utterance alone, whatever it thinks of lengths.
-
-    Arguments
+    Parameters
     ---------
     encoder : SpeechEncoder
         Waveform to frames.
@@ -19,16 +16,17 @@ class CTCModel(nn.Module):
     blank_index : int
         The blank among them.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
     ... )
     >>> encoder = SpeechEncoder(
     ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
     ... )
-    >>> CTCModel(encoder, vocab_size=30).eval()(torch.rand(1, 16000)).shape
-    torch.Size([1, 26, 30])
+    >>> log_probs, frames = CTCModel(encoder, vocab_size=30).eval()(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> log_probs.shape, frames.tolist()
+    (torch.Size([2, 26, 30]), [26, 13])
     """
 
     def __init__(self, encoder, vocab_size, blank_index=0):
@@ -42,13 +40,22 @@ class CTCModel(nn.Module):
         return self.encoder.frame_counts(sample_counts)
 
     def forward(self, wavs, wav_lens=None, chunks=None):
-        """Log-probabilities (B, T, vocab_size); arguments as in :class:`~summarymixing.lobes.SpeechEncoder`."""
+        """Log-probabilities of a padded batch.
+
+        Parameters
+        ----------
+        wavs, wav_lens, chunks
+            As in :class:`~summarymixing.lobes.SpeechEncoder`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, vocab_size), float32. At padding they mean nothing.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
         x, counts = self.encoder(wavs, wav_lens, chunks)
-        log_probs = self._log_probs(x)
-        padding = torch.arange(x.shape[1], device=x.device) >= counts[:, None]
-        tokens = torch.arange(log_probs.shape[-1], device=x.device)
-        blank = torch.where(tokens == self.blank_index, 0.0, -torch.inf).to(log_probs.dtype)
-        return torch.where(padding.unsqueeze(-1), blank, log_probs)
+        return self._log_probs(x), counts
 
     def _log_probs(self, x):
         return torch.log_softmax(self.output(x), dim=-1, dtype=torch.float32)

@@ -14,8 +14,8 @@ from summarymixing.positions import SinusoidalPositions
 class TransformerDecoder(nn.Module):
     """Pre-norm Transformer decoder over tokens: SpeechBrain's layers, sinusoidal positions without an end.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     vocab_size : int
         Tokens.
     d_model, nhead, d_ffn : int
@@ -32,8 +32,8 @@ class TransformerDecoder(nn.Module):
     mixer : callable, optional
         ``mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
 
-    Example
-    -------
+    Examples
+    --------
     >>> decoder = TransformerDecoder(30, d_model=64, nhead=4, d_ffn=128, num_layers=1)
     >>> decoder(torch.randint(1, 30, (2, 7)), torch.rand(2, 50, 64), torch.tensor([50, 20])).shape
     torch.Size([2, 7, 64])
@@ -72,21 +72,23 @@ class TransformerDecoder(nn.Module):
     def forward(self, tokens, encoded, frame_counts=None):
         """Decoder states (B, U, D) after each token.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         tokens : torch.Tensor
             (B, U), the first one the begin-of-sentence token. No position sees a later one, so that padding behind a
             row's end needs no mask.
         encoded : torch.Tensor
             (B, T, D).
         frame_counts : torch.Tensor, optional
-            (B,) real frames of each row.
+            (B,) real frames of each row, on the CPU.
         """
         return self.decode(tokens, encoded, frame_counts)[0]
 
     def decode(self, tgt, encoder_out, enc_len=None):
         """States and the last layer's attention over frames: what SpeechBrain's searchers call at every step."""
-        padding_mask = None if enc_len is None else padding_mask_from_counts(enc_len, encoder_out.shape[1])
+        padding_mask = None
+        if enc_len is not None:
+            padding_mask = padding_mask_from_counts(enc_len, encoder_out.shape[1], encoder_out.device)
         x = self.embedding(tgt)
         states, _, attention = self.decoder(
             x + self.positions(x),
@@ -100,8 +102,8 @@ class TransformerDecoder(nn.Module):
 class EncoderDecoder(nn.Module):
     """A speech encoder, a token decoder that attends to it, and a CTC output on the encoder.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     encoder : SpeechEncoder
         Waveform to frames.
     decoder : TransformerDecoder
@@ -114,8 +116,8 @@ class EncoderDecoder(nn.Module):
     ValueError
         If encoder and decoder differ in features.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
     ... )
@@ -123,11 +125,13 @@ class EncoderDecoder(nn.Module):
     ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
     ... )
     >>> model = EncoderDecoder(encoder, TransformerDecoder(30, 64, 4, 128, num_layers=1), vocab_size=30).eval()
-    >>> model(torch.rand(2, 16000)).shape
-    torch.Size([2, 26, 64])
-    >>> ctc, attention, encoded = model(torch.rand(2, 16000), tokens=torch.randint(1, 30, (2, 7)))
-    >>> ctc.shape, attention.shape
-    (torch.Size([2, 26, 30]), torch.Size([2, 7, 30]))
+    >>> wavs, wav_lens = torch.rand(2, 16000), torch.tensor([1.0, 0.5])
+    >>> encoded, frames = model(wavs, wav_lens)
+    >>> encoded.shape, frames.tolist()
+    (torch.Size([2, 26, 64]), [26, 13])
+    >>> (ctc, attention, encoded), frames = model(wavs, wav_lens, tokens=torch.randint(1, 30, (2, 7)))
+    >>> ctc.shape, attention.shape, frames.tolist()
+    (torch.Size([2, 26, 30]), torch.Size([2, 7, 30]), [26, 13])
     """
 
     def __init__(self, encoder, decoder, vocab_size):
@@ -148,8 +152,8 @@ class EncoderDecoder(nn.Module):
     def forward(self, wavs, wav_lens=None, tokens=None, chunks=None):
         """Encode and, given tokens, predict each next one.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs, wav_lens, chunks
             As in :class:`~summarymixing.lobes.SpeechEncoder`.
         tokens : torch.Tensor, optional
@@ -157,17 +161,17 @@ class EncoderDecoder(nn.Module):
 
         Returns
         -------
+        torch.Tensor or tuple of torch.Tensor
+            Without tokens: the encoder's output (B, T, D), zero at padding. With them: log-probabilities of CTC,
+            (B, T, vocab_size), log-probabilities of the token after each token, (B, U, vocab_size), and the encoder's
+            output.
         torch.Tensor
-            Without tokens, the encoder's output (B, T, D), zero at padding. With tokens, the log-probabilities of
-            CTC, (B, T, vocab_size).
-        torch.Tensor
-            With tokens only: log-probabilities of the token after each token, (B, U, vocab_size).
-        torch.Tensor
-            With tokens only: the encoder's output.
+            (B,) int64 frame counts, on the CPU.
         """
         encoded, counts = self.encoder(wavs, wav_lens, chunks)
         if tokens is None:
-            return encoded
+            return encoded, counts
         states = self.decoder(tokens, encoded, counts)
         ctc = torch.log_softmax(self.ctc_output(encoded), dim=-1, dtype=torch.float32)
-        return ctc, torch.log_softmax(self.output(states), dim=-1, dtype=torch.float32), encoded
+        attention = torch.log_softmax(self.output(states), dim=-1, dtype=torch.float32)
+        return (ctc, attention, encoded), counts

@@ -6,6 +6,8 @@ from speechbrain.processing.features import STFT, Filterbank, mean_std_update, s
 from speechbrain.utils.distributed import is_distributed_initialized
 from torch import nn
 
+from summarymixing.lobes.masks import padding_mask_from_counts
+
 
 class LogMel(nn.Module):
     """Log-mel energies in dB from SpeechBrain's STFT and filterbank.
@@ -69,17 +71,18 @@ class LogMel(nn.Module):
         wavs : torch.Tensor
             (B, samples) in [-1, 1].
         sample_counts : torch.Tensor
-            (B,) int64, real samples of each row.
+            (B,) int64, real samples of each row, on the CPU.
 
         Returns
         -------
         torch.Tensor
             (B, T, n_mels), in dB.
         torch.Tensor
-            (B,) int64 frame counts.
+            (B,) int64 frame counts, on the CPU.
         """
-        behind = torch.arange(wavs.shape[1], device=wavs.device) >= sample_counts[:, None]
-        padded = F.pad(wavs.masked_fill(behind, 0.0), (self.window // 2, self.window // 2))
+        behind = padding_mask_from_counts(sample_counts, wavs.shape[1], wavs.device)
+        silenced = wavs if behind is None else wavs.masked_fill(behind, 0.0)
+        padded = F.pad(silenced, (self.window // 2, self.window // 2))
         return self._log_mel(padded), self.frame_counts(sample_counts)
 
     def _log_mel(self, samples):

@@ -113,14 +113,14 @@ class ConvolutionalFrontEnd(nn.Module):
         features : torch.Tensor
             (B, T, input_size).
         feature_counts : torch.Tensor
-            (B,) int64, real frames of each row.
+            (B,) int64, real frames of each row, on the CPU.
 
         Returns
         -------
         torch.Tensor
             (B, T', output_size), zero at padding.
         torch.Tensor
-            (B,) int64 output frame counts.
+            (B,) int64 output frame counts, on the CPU.
         """
         x, counts = _silence(features.unsqueeze(-1), feature_counts), feature_counts
         for block in self.blocks:
@@ -166,5 +166,5 @@ class ConvolutionalFrontEnd(nn.Module):
 
 def _silence(x, counts):
     """Zero (B, T, F, C) behind each row's count."""
-    padding_mask = padding_mask_from_counts(counts, x.shape[1])
+    padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
     return x if padding_mask is None else x.masked_fill(padding_mask[..., None, None], 0.0)

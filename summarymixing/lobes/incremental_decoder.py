@@ -40,7 +40,7 @@ class IncrementalDecoder:
         self.decoder = decoder
         self.beam_size = beam_size
         self.layers = decoder.decoder.layers
-        padding = padding_mask_from_counts(frame_counts, encoded.shape[1])
+        padding = padding_mask_from_counts(frame_counts, encoded.shape[1], encoded.device)
         self.seen = None if padding is None else ~padding[:, None, None]  # [B, 1, 1, T]
         self.keys_values = [_keys_values(layer.multihead_attn.att, encoded) for layer in self.layers]
 

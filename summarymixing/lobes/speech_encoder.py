@@ -69,11 +69,14 @@ class SpeechEncoder(nn.Module):
         self.d_model = encoder.d_model
 
     def sample_counts(self, wavs, wav_lens=None):
-        """Real samples of each row, (B,) int64, from SpeechBrain's relative lengths."""
+        """Real samples of each row, (B,) int64 on the CPU, from SpeechBrain's relative lengths.
+
+        Relative lengths on a GPU make this wait for it; leave them on the CPU.
+        """
         if wav_lens is None:
-            wav_lens = torch.ones(wavs.shape[0], device=wavs.device)
+            return torch.full((wavs.shape[0],), wavs.shape[1])
         # In float64, because float32 cannot count the samples of a quarter of an hour.
-        return (wav_lens.double() * wavs.shape[1]).round().long()
+        return (wav_lens.cpu().double() * wavs.shape[1]).round().long()
 
     def frame_counts(self, sample_counts):
         """Encoder frames of utterances of so many samples."""
@@ -87,7 +90,7 @@ class SpeechEncoder(nn.Module):
         wavs : torch.Tensor
             (B, samples) in [-1, 1] at the features' sample rate.
         wav_lens : torch.Tensor, optional
-            (B,) real length of each row over the longest, as SpeechBrain's loaders give it.
+            (B,) real length of each row over the longest, on the CPU, as SpeechBrain's loaders give it.
         chunks : DynChunkTrainConfig, optional
             What a frame may see.
 
@@ -96,16 +99,16 @@ class SpeechEncoder(nn.Module):
         torch.Tensor
             (B, T, D), zero at padding.
         torch.Tensor
-            (B,) int64 frame counts.
+            (B,) int64 frame counts, on the CPU.
         """
         x, counts = self.features(wavs, self.sample_counts(wavs, wav_lens))
-        padding_mask = padding_mask_from_counts(counts, x.shape[1])
+        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
         x = self.normalize(x, padding_mask)
         if self.training:
             for augment in self.augment:
                 x = augment(x)
         x, counts = self.front_end(x, counts)
-        padding_mask = padding_mask_from_counts(counts, x.shape[1])
+        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
         x = self._encoder_input(x, 0)
         x = self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0]
         return x, counts

@@ -14,8 +14,8 @@ class TransducerModel(nn.Module):
     The parts around the encoder are those of SpeechBrain's LibriSpeech recipe: tokens enter the LSTM as one-hot
     vectors, the blank, which also begins every transcript, as zeros; both sides are projected and summed.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     encoder : SpeechEncoder
         Waveform to frames.
     vocab_size : int
@@ -31,8 +31,8 @@ class TransducerModel(nn.Module):
     activation : type
         After the sum.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
     ... )
@@ -40,11 +40,12 @@ class TransducerModel(nn.Module):
     ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
     ... )
     >>> model = TransducerModel(encoder, vocab_size=30).eval()
-    >>> model(torch.rand(1, 16000)).shape
-    torch.Size([1, 26, 64])
-    >>> logits, ctc_log_probs = model(torch.rand(1, 16000), tokens=torch.tensor([[4, 2, 7]]))
-    >>> logits.shape, ctc_log_probs.shape
-    (torch.Size([1, 26, 4, 30]), torch.Size([1, 26, 30]))
+    >>> encoded, frames = model(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> encoded.shape, frames.tolist()
+    (torch.Size([2, 26, 64]), [26, 13])
+    >>> (logits, ctc_log_probs), frames = model(torch.rand(1, 16000), tokens=torch.tensor([[4, 2, 7]]))
+    >>> logits.shape, ctc_log_probs.shape, frames.tolist()
+    (torch.Size([1, 26, 4, 30]), torch.Size([1, 26, 30]), [26])
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class TransducerModel(nn.Module):
         Training does both in this one call, because several processes only average the gradients of what the call of
         the wrapped module used.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs, wav_lens, chunks
             As in :class:`~summarymixing.lobes.SpeechEncoder`.
         tokens : torch.Tensor, optional
@@ -90,17 +91,18 @@ class TransducerModel(nn.Module):
 
         Returns
         -------
+        torch.Tensor or tuple of torch.Tensor
+            Without ``tokens``: the encoder's output (B, T, D), zero at padding. With them: logits (B, T, U + 1, V) and
+            log-probabilities (B, T, V) of the auxiliary CTC output.
         torch.Tensor
-            Without ``tokens``: the encoder's output (B, T, D), zero at padding. With them: logits (B, T, U + 1, V).
-        torch.Tensor
-            Only with ``tokens``: log-probabilities (B, T, V) of the auxiliary CTC output.
+            (B,) int64 frame counts, on the CPU.
         """
-        encoded = self.encoder(wavs, wav_lens, chunks)[0]
+        encoded, counts = self.encoder(wavs, wav_lens, chunks)
         if tokens is None:
-            return encoded
+            return encoded, counts
         frames = self.encoder_proj(encoded)
         logits = self.join(frames.unsqueeze(2), self.predict_all(tokens).unsqueeze(1))
-        return logits, torch.log_softmax(self.ctc_output(frames), dim=-1, dtype=torch.float32)
+        return (logits, torch.log_softmax(self.ctc_output(frames), dim=-1, dtype=torch.float32)), counts
 
     def predict(self, tokens, state=None):
         """Go on with the prediction network.

@@ -95,9 +95,10 @@ def _gigabytes(run, row):
     return None if used is None else used / 1e9
 
 
-def _millions(part: str | None) -> Callable:
+def _millions(*parts: str) -> Callable:
     def measure(run, row):
-        count = run.number("parameters", part or row["part"])
+        counts = (run.number("parameters", part) for part in parts or [row["part"]])
+        count = next((count for count in counts if count is not None), None)
         return None if count is None else count / 1e6
 
     return measure
@@ -123,8 +124,8 @@ TABLES = {
     ),
     "librispeech_parameters": Table(
         "LibriSpeech encoder-decoder: millions of parameters, of the encoder and of the whole model",
-        # SpeechBrain's interfaces want the name `encoder` for the whole model.
-        (Ours("encoder (M)", _millions(None), digits=1), Ours("whole (M)", _millions("encoder"), digits=1)),
+        # Older records call the whole model `encoder`.
+        (Ours("encoder (M)", _millions(), digits=1), Ours("whole (M)", _millions("model", "encoder"), digits=1)),
         task="Seq2Seq",
     ),
     "librispeech_streaming": Table(

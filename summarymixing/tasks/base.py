@@ -102,8 +102,9 @@ class Task(sb.Brain):
         # Tables count the encoder's layers without what stands before them, except where there is nothing else.
         encoder = getattr(hparams["model"], "encoder", None)
         parts = {"encoder_and_front_end": encoder, "encoder_layers": getattr(encoder, "encoder", None)}
-        parts = {name: part for name, part in parts.items() if part is not None}
-        record.set("parameters", count_parameters({**hparams["modules"], **parts}))
+        parts = {name: part for name, part in {**hparams["modules"], **parts}.items() if part is not None}
+        own = {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
+        record.set("parameters", count_parameters(own))
 
     def train(self, train_set, valid_set, batch_sampler, valid_loader):
         """Train to the last epoch, from the last checkpoint if there is one.
@@ -140,11 +141,13 @@ class Task(sb.Brain):
         return {**others, "batch_sampler": Share(batches, process_rank(), process_count(), even=False)}
 
     def waveforms(self, batch, stage):
-        """Waveforms (B, samples) and their relative lengths, augmented in training."""
+        """Waveforms (B, samples) and, on the CPU, their relative lengths, augmented in training."""
         wavs, lengths = batch.sig
-        wavs, lengths = wavs.to(self.device), lengths.to(self.device)
-        augment = self.augmenter(stage)
-        return (wavs, lengths) if augment is None else augment(wavs, lengths)
+        wavs, augment = wavs.to(self.device, non_blocking=True), self.augmenter(stage)
+        if augment is not None:
+            # SpeechBrain's augmentations want the lengths beside the waveforms.
+            wavs, lengths = augment(wavs, lengths.to(self.device, non_blocking=True))
+        return wavs, lengths.cpu()
 
     def augmenter(self, stage):
         """SpeechBrain's ``Augmenter`` in the training epochs behind ``clean_first_epochs``; None elsewhere."""
@@ -152,12 +155,13 @@ class Task(sb.Brain):
         return self.hparams.augment if stage == sb.Stage.TRAIN and (clean == 0 or self.epoch > clean) else None
 
     def network(self, stage):
-        """The module ``encoder``: in training with the wrapper that averages gradients over the processes.
+        """The model: in training with the wrapper that averages gradients over the processes.
 
         That wrapper also sends buffers at every call, so outside training, where the processes may have different
         numbers of batches, it is left off.
         """
-        module = self.modules.encoder
+        # Runs made before the name `model` have it as `encoder`.
+        module = self.modules.model if "model" in self.modules else self.modules.encoder
         wrapped = stage != sb.Stage.TRAIN and isinstance(module, DistributedDataParallel)
         return module.module if wrapped else module
 

@@ -33,7 +33,7 @@ class Classification(Task):
 
     def compute_forward(self, batch, stage):
         """For each target the scores of the classes that there are, (B, classes)."""
-        scores = self.network(stage)(*self.waveforms(batch, stage))
+        scores, _ = self.network(stage)(*self.waveforms(batch, stage))
         # The model may have outputs to spare.
         return {target: scores[target][:, : len(labels)] for target, labels in self.labels.items()}
 

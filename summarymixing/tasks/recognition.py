@@ -4,6 +4,7 @@ import logging
 
 import torch
 from speechbrain.utils.distributed import if_main_process
+from torch.nn.functional import ctc_loss
 
 from summarymixing.tasks.base import Task
 from summarymixing.tasks.scoring import score, write_scored
@@ -15,28 +16,61 @@ logger = logging.getLogger(__name__)
 PLATEAU_CER = 70.0
 
 
-def ctc_frames(tokens, token_counts):
-    """Frames that CTC needs for each transcript: one a token, one more between two equal ones.
+def ctc_losses(log_probs, tokens, frame_counts, token_counts, blank_index=0):
+    """CTC's loss of each utterance, the sum over its tokens.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
+    log_probs : torch.Tensor
+        (B, T, V).
     tokens : torch.Tensor
-        (B, U), padded with anything.
-    token_counts : torch.Tensor
-        (B,) real tokens of each row.
+        (B, U) targets, padded with anything.
+    frame_counts, token_counts : torch.Tensor
+        (B,) int64, real frames and tokens of each row, on the CPU.
+    blank_index : int
+        The blank.
 
     Returns
     -------
     torch.Tensor
-        (B,) float; infinity for an empty transcript, which no training set holds.
+        (B,); zero where the frames are too few for the tokens.
 
-    Example
+    Examples
+    --------
+    >>> import torch
+    >>> half = torch.full((2, 3, 2), 0.5).log()
+    >>> losses = ctc_losses(half, torch.tensor([[1], [1]]), torch.tensor([1, 2]), torch.tensor([1, 1]))
+    >>> [round(p, 3) for p in (-losses).exp().tolist()]  # of two frames one may be blank, or none
+    [0.5, 0.75]
+    """
+    return ctc_loss(
+        log_probs.transpose(0, 1), tokens, frame_counts, token_counts, blank_index, reduction="none", zero_infinity=True
+    )
+
+
+def ctc_frames(tokens, token_counts):
+    """Frames that CTC needs for each transcript: one a token, one more between two equal ones.
+
+    Parameters
+    ----------
+    tokens : torch.Tensor
+        (B, U), padded with anything.
+    token_counts : torch.Tensor
+        (B,) real tokens of each row, on the CPU.
+
+    Returns
     -------
+    torch.Tensor
+        (B,) float on the CPU; infinity for an empty transcript, which no training set holds.
+
+    Examples
+    --------
     >>> import torch
     >>> ctc_frames(torch.tensor([[5, 5, 6], [5, 5, 0], [7, 0, 0]]), torch.tensor([3, 2, 0])).tolist()
     [4.0, 3.0, inf]
     """
-    inside = torch.arange(1, tokens.shape[1], device=tokens.device) < token_counts[:, None]
+    tokens = tokens.cpu()
+    inside = torch.arange(1, tokens.shape[1]) < token_counts[:, None]
     repeats = ((tokens[:, 1:] == tokens[:, :-1]) & inside).sum(1)
     return torch.where(token_counts > 0, token_counts + repeats, torch.inf)
 
@@ -52,23 +86,18 @@ class Recognition(Task):
     test_search = None
 
     def targets(self, batch, stage):
-        """Tokens (B, U) and their relative lengths, one row for each row of :meth:`waveforms`."""
+        """Tokens (B, U) and their counts (B,) on the CPU, one row for each row of :meth:`waveforms`."""
         tokens, lengths = batch.tokens
         augment = self.augmenter(stage)
         if augment is not None:
             # It may return several versions of each utterance.
             tokens, lengths = augment.replicate_multiple_labels(tokens, lengths)
-        return tokens.to(self.device), lengths.to(self.device)
+        return tokens.to(self.device, non_blocking=True), (lengths.cpu() * tokens.shape[1]).round().long()
 
     def chunks(self, stage):
         """What a frame may see in this batch: a ``DynChunkTrainConfig``, or None for everything."""
         sampler = self.hparams.chunk_sampler
         return None if sampler is None else sampler(stage)
-
-    def frame_lengths(self, wavs, lengths, num_frames):
-        """Frame counts over the frames of the batch: rounding these times T gives the counts back."""
-        model = self.hparams.model  # not wrapped for several processes
-        return model.frame_counts(model.encoder.sample_counts(wavs, lengths)) / num_frames
 
     def keep(self, batch, texts):
         """Remember the transcripts of a batch until the end of the stage."""

@@ -3,10 +3,10 @@
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
-from speechbrain.nnet.losses import ctc_loss, kldiv_loss
+from speechbrain.nnet.losses import kldiv_loss
 
 from summarymixing.tasks.processes import gather
-from summarymixing.tasks.recognition import Recognition, ctc_frames
+from summarymixing.tasks.recognition import Recognition, ctc_frames, ctc_losses
 
 
 def shifted_tokens(tokens, token_counts, bos_index, eos_index):
@@ -17,7 +17,7 @@ def shifted_tokens(tokens, token_counts, bos_index, eos_index):
     tokens : torch.Tensor
         (B, U), zero at padding.
     token_counts : torch.Tensor
-        (B,) int64, real tokens of each row.
+        (B,) int64, real tokens of each row, on the CPU.
     bos_index, eos_index : int
         Begin and end of sentence.
 
@@ -36,7 +36,8 @@ def shifted_tokens(tokens, token_counts, bos_index, eos_index):
             [7, 2, 0]]))
     """
     inputs = F.pad(tokens, (1, 0), value=bos_index)
-    outputs = F.pad(tokens, (0, 1)).scatter(1, token_counts[:, None], eos_index)
+    ends = token_counts[:, None].to(tokens.device, non_blocking=True)
+    outputs = F.pad(tokens, (0, 1)).scatter(1, ends, eos_index)
     return inputs, outputs
 
 
@@ -53,47 +54,44 @@ class Seq2Seq(Recognition):
     """
 
     def compute_forward(self, batch, stage):
-        """Log-probabilities of CTC (B, T, V) and of the next token (B, U + 1, V), encoded frames and their lengths."""
+        """Log-probabilities of CTC (B, T, V) and of the next token (B, U + 1, V), encoded frames; frame counts (B,)."""
         wavs, lengths = self.waveforms(batch, stage)
         inputs, _ = self.shifted(*self.targets(batch, stage))
-        ctc, attention, encoded = self.network(stage)(wavs, lengths, inputs, self.chunks(stage))
-        return ctc, attention, encoded, self.frame_lengths(wavs, lengths, ctc.shape[1])
+        return self.network(stage)(wavs, lengths, inputs, self.chunks(stage))
 
-    def shifted(self, tokens, lengths):
+    def shifted(self, tokens, token_counts):
         """Inputs and outputs of the decoder; see :func:`shifted_tokens`."""
-        counts = (lengths * tokens.shape[1]).round().long()
-        return shifted_tokens(tokens, counts, self.hparams.bos_index, self.hparams.eos_index)
+        return shifted_tokens(tokens, token_counts, self.hparams.bos_index, self.hparams.eos_index)
 
     def compute_objectives(self, predictions, batch, stage):
         """The joint loss; outside training also count right tokens and, where it is time for it, search."""
-        ctc, attention, encoded, lengths = predictions
-        tokens, token_lengths = self.targets(batch, stage)
-        _, outputs = self.shifted(tokens, token_lengths)
-        counts = (token_lengths * tokens.shape[1]).round() + 1  # with the end of sentence
+        (ctc, attention, encoded), frame_counts = predictions
+        tokens, token_counts = self.targets(batch, stage)
+        _, outputs = self.shifted(tokens, token_counts)
+        counts = (token_counts + 1).to(self.device, non_blocking=True)  # with the end of sentence
         weight, smoothing = self.hparams.ctc_weight, self.hparams.label_smoothing
-        # Of each utterance outside training, where some may have none.
-        reduction = "batchmean" if stage == sb.Stage.TRAIN else "none"
-        ctc_part = ctc_loss(ctc, tokens, lengths, token_lengths, self.hparams.blank_index, reduction=reduction)
+        ctc_part = ctc_losses(ctc, tokens, frame_counts, token_counts, self.hparams.blank_index)
         attention_part = kldiv_loss(
             attention,
             outputs,
             length=counts / outputs.shape[1],
             label_smoothing=smoothing,
-            reduction=reduction,
+            # Of each utterance outside training, where some may have none.
+            reduction="batchmean" if stage == sb.Stage.TRAIN else "none",
         )
         if stage != sb.Stage.TRAIN:
             real = torch.arange(outputs.shape[1], device=self.device) < counts[:, None]
             self.right += int(((attention.argmax(-1) == outputs) & real).sum())
             self.tokens += int(real.sum())
             if self.searcher is not None:
-                self.keep(batch, self.texts(self.searcher(encoded)[0]))
+                self.keep(batch, self.texts(self.searcher((encoded, frame_counts))[0]))
             attention_part = attention_part.reshape(len(outputs), -1).sum(1)
-        loss = weight * ctc_part + (1 - weight) * attention_part
         if stage == sb.Stage.TRAIN:
-            return loss
-        possible = counts > 1
+            return weight * ctc_part.mean() + (1 - weight) * attention_part
+        loss = weight * ctc_part + (1 - weight) * attention_part
+        possible = token_counts > 0
         if weight > 0:
-            possible &= (lengths * ctc.shape[1]).round() >= ctc_frames(tokens, counts - 1)
+            possible &= frame_counts >= ctc_frames(tokens, token_counts)
         return self.mean_where(possible, loss, batch)
 
     def on_stage_start(self, stage, epoch=None):

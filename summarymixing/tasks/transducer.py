@@ -2,11 +2,10 @@
 
 import speechbrain as sb
 import torch
-from speechbrain.nnet.losses import ctc_loss
 from torchaudio.functional import rnnt_loss
 
 from summarymixing.errors import InputError
-from summarymixing.tasks.recognition import Recognition
+from summarymixing.tasks.recognition import Recognition, ctc_losses
 
 
 def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
@@ -14,14 +13,14 @@ def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
 
     In float32 whatever the autocast.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     logits : torch.Tensor
         (B, T, U + 1, V), not normalised.
     tokens : torch.Tensor
         (B, U) targets, padded with anything.
     frame_counts, token_counts : torch.Tensor
-        (B,) real frames and tokens of each row.
+        (B,) int64, real frames and tokens of each row, on the CPU.
     blank_index : int
         The blank.
 
@@ -30,8 +29,8 @@ def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
     torch.Tensor
         A scalar.
 
-    Example
-    -------
+    Examples
+    --------
     >>> one_way = torch.zeros(1, 1, 1, 4)  # one frame, no token: the blank it must be, one of four
     >>> loss = transducer_loss(one_way, torch.zeros(1, 0), torch.tensor([1]), torch.tensor([0]))
     >>> round(float(loss.exp()), 4)
@@ -43,8 +42,8 @@ def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
         return rnnt_loss(
             logits[:, :frames, : length + 1].float().contiguous(),
             tokens[:, :length].int().contiguous(),
-            frame_counts.int(),
-            token_counts.int(),
+            frame_counts.int().to(logits.device, non_blocking=True),
+            token_counts.int().to(logits.device, non_blocking=True),
             blank=blank_index,
         )
 
@@ -81,19 +80,16 @@ class Transducer(Recognition):
         """In training logits and CTC log-probabilities, else the encoder's output; with its frame counts."""
         wavs, lengths = self.waveforms(batch, stage)
         tokens = self.targets(batch, stage)[0] if stage == sb.Stage.TRAIN else None
-        model = self.hparams.model  # not wrapped for several processes
-        counts = model.frame_counts(model.encoder.sample_counts(wavs, lengths))
-        return self.network(stage)(wavs, lengths, self.chunks(stage), tokens), counts
+        return self.network(stage)(wavs, lengths, self.chunks(stage), tokens)
 
     def compute_objectives(self, predictions, batch, stage):
         """The loss, a mean over the batch, outside training the transducer's alone; there also decode."""
         output, counts = predictions
-        tokens, lengths = self.targets(batch, stage)
-        token_counts = (lengths * tokens.shape[1]).round().int()
+        tokens, token_counts = self.targets(batch, stage)
         if stage == sb.Stage.TRAIN:
             return self._training_loss(*output, counts, tokens, token_counts)
         search = self.test_search if stage == sb.Stage.TEST else None
-        self.keep(batch, self.texts((search or self.hparams.decoder)(output)[0]))
+        self.keep(batch, self.texts((search or self.hparams.decoder)(predictions)[0]))
         losses = self._evaluation_losses(output, counts, tokens, token_counts)
         return self.mean_where((counts > 0) & (token_counts > 0), losses, batch)
 
@@ -102,8 +98,7 @@ class Transducer(Recognition):
         # Weight 0 rather than no term: with several processes every parameter needs a gradient.
         weight = self.hparams.ctc_weight if self.epoch <= self.hparams.ctc_epochs else 0.0
         loss = transducer_loss(logits, tokens, counts, token_counts, blank)
-        frames, length = ctc_log_probs.shape[1], tokens.shape[1]
-        ctc = ctc_loss(ctc_log_probs, tokens, counts / frames, token_counts / length, blank, reduction="batchmean")
+        ctc = ctc_losses(ctc_log_probs, tokens, counts, token_counts, blank).mean()
         return weight * ctc + (1 - weight) * loss
 
     def _evaluation_losses(self, encoded, counts, tokens, token_counts):

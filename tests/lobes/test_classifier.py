@@ -21,7 +21,8 @@ def model(request, tools):
 @torch.no_grad()
 def test_alone_equals_in_any_batch(model, tools):
     wavs = tools.noise(*LENGTHS)
-    together = model(wavs, torch.tensor(LENGTHS) / LENGTHS[0])
+    together, counts = model(wavs, torch.tensor(LENGTHS) / LENGTHS[0])
+    assert counts.tolist() == model.encoder.frame_counts(torch.tensor(LENGTHS)).tolist()
     assert {target: tuple(scores.shape) for target, scores in together.items()} == {
         "scenario": (6, 5),
         "action": (6, 3),
@@ -29,7 +30,7 @@ def test_alone_equals_in_any_batch(model, tools):
     spread = together["scenario"].std(0).mean()
     assert spread > 0.01  # or equality would say nothing
     for row, length in enumerate(LENGTHS):
-        alone = model(wavs[row : row + 1, :length])
+        alone, _ = model(wavs[row : row + 1, :length])
         for target, scores in alone.items():
             torch.testing.assert_close(scores[0], together[target][row], rtol=0, atol=1e-4)
 
@@ -38,8 +39,8 @@ def test_alone_equals_in_any_batch(model, tools):
 def test_content_of_padding_changes_nothing(model, tools):
     wavs, lengths = tools.noise(*LENGTHS), torch.tensor(LENGTHS) / LENGTHS[0]
     padding = torch.arange(wavs.shape[1]) >= torch.tensor(LENGTHS)[:, None]
-    expected = model(wavs, lengths)
-    for target, scores in model(wavs.masked_fill(padding, float("nan")), lengths).items():
+    expected, _ = model(wavs, lengths)
+    for target, scores in model(wavs.masked_fill(padding, float("nan")), lengths)[0].items():
         assert torch.equal(scores, expected[target])
 
 
@@ -71,7 +72,7 @@ def test_scores_are_linear_in_the_pooled_frames(tools):
     wavs = tools.noise(9000)
     with torch.no_grad():
         pooled = encoder(wavs)[0].mean(1)
-        for target, scores in model(wavs).items():
+        for target, scores in model(wavs)[0].items():
             head = model.heads[target]
             torch.testing.assert_close(scores, pooled @ head.weight.T + head.bias)
 

@@ -35,11 +35,12 @@ def test_alone_equals_in_batch(summary_decoder, tools):
     samples, tokens = (16000, 9000, 4321), torch.tensor([[1, 5, 6, 7], [1, 8, 8, 0], [1, 9, 0, 0]])
     wavs = tools.noise(*samples)
     lengths = torch.tensor(samples) / max(samples)
-    ctc, attention, encoded = model(wavs, lengths, tokens)
-    assert torch.equal(encoded, model(wavs, lengths))
+    (ctc, attention, encoded), counts = model(wavs, lengths, tokens)
+    again, own = model(wavs, lengths)
+    assert torch.equal(encoded, again) and torch.equal(counts, own)
     for row, (length, count) in enumerate(zip(samples, (4, 3, 2), strict=True)):
-        alone = model(wavs[row : row + 1, :length], None, tokens[row : row + 1, :count])
-        frames = alone[0].shape[1]
+        alone, (frames,) = model(wavs[row : row + 1, :length], None, tokens[row : row + 1, :count])
+        assert counts[row] == frames == alone[0].shape[1]
         torch.testing.assert_close(ctc[row, :frames], alone[0][0], rtol=0, atol=1e-4)
         torch.testing.assert_close(attention[row, :count], alone[1][0], rtol=0, atol=1e-4)
         assert (encoded[row, frames:] == 0).all() and (encoded[row, :frames] != 0).any(-1).all()
@@ -50,11 +51,11 @@ def test_alone_equals_in_batch(summary_decoder, tools):
 def test_no_token_is_seen_early_and_every_one_is_felt(summary_decoder, tools):
     model = build(tools, summary_decoder=summary_decoder)
     wavs, tokens = tools.noise(8000), torch.tensor([[1, 5, 6, 7, 8]])
-    _, expected, _ = model(wavs, tokens=tokens)
+    (_, expected, _), _ = model(wavs, tokens=tokens)
     for u in (1, 3):
         changed = tokens.clone()
         changed[:, u] = 10
-        _, actual, _ = model(wavs, tokens=changed)
+        (_, actual, _), _ = model(wavs, tokens=changed)
         torch.testing.assert_close(actual[:, :u], expected[:, :u], rtol=0, atol=1e-6)
         assert (actual[:, u:] - expected[:, u:]).abs().amax(-1).min() > 1e-4
 
@@ -83,7 +84,7 @@ def test_trains_and_stays_in_float32_under_autocast(tools):
     model = build(tools, summary_decoder=True).train()
     tokens = torch.tensor([[1, 5, 6]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        ctc, attention, _ = model(tools.noise(8000), tokens=tokens)
+        (ctc, attention, _), _ = model(tools.noise(8000), tokens=tokens)
     assert ctc.dtype == attention.dtype == torch.float32
     (ctc.sum() + attention.square().sum()).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
@@ -134,7 +135,7 @@ def joint_score(model, encoded, tokens, ctc_weight, temperature):
 def test_a_wide_beam_finds_the_best_of_all_sentences(tools):
     vocab, weight, temperature = 6, 0.4, 1.3
     model = build(tools, vocab)
-    encoded = model(tools.noise(4000))
+    encoded, _ = model(tools.noise(4000))
     ratio = 3.5 / encoded.shape[1]  # three steps: at most two tokens, because the last one must end the sentence
     decode = search(model, beam_size=36, ctc_weight=weight, temperature=temperature, max_decode_ratio=ratio)
     (best,), _, (score,), _ = decode(encoded)

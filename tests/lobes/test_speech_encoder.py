@@ -9,7 +9,7 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import mixers
 from summarymixing.decoding import GreedyCTC, ctc_greedy_tokens
-from summarymixing.lobes import CTCModel
+from summarymixing.lobes import CTCModel, ModelView
 
 LENGTHS = (16000, 12345, 9601, 9599, 4000, 801, 160, 1)
 CHUNKS = DynChunkTrainConfig(4, 2)
@@ -165,14 +165,17 @@ def test_tokens_do_not_depend_on_the_batch_size(ctc, tools):
 @torch.no_grad()
 def test_log_probabilities(ctc, tools):
     wavs, lengths = batch(LENGTHS, tools)
-    log_probs = ctc(wavs, lengths)
+    log_probs, counts = ctc(wavs, lengths)
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:2]))
-    counts = ctc.frame_counts(torch.tensor(LENGTHS))
+    view = ModelView(ctc, blank_index=3)
+    seen = view(wavs, lengths)
+    assert not list(view.parameters()) and not view.state_dict()
     for row, (n, count) in enumerate(zip(LENGTHS, counts.tolist(), strict=True)):
-        alone = ctc(*batch((n,), tools))
-        assert alone.shape == (1, count, 12)
+        alone, own = ctc(*batch((n,), tools))
+        assert alone.shape == (1, count, 12) and own.tolist() == [count]
         torch.testing.assert_close(log_probs[row, :count], alone[0], rtol=0, atol=1e-4)
-        assert (log_probs[row, count:, 3] == 0).all() and (log_probs[row, count:].exp().sum(-1) == 1).all()
+        assert torch.equal(seen[row, :count], log_probs[row, :count])
+        assert (seen[row, count:, 3] == 0).all() and (seen[row, count:].exp().sum(-1) == 1).all()
 
 
 @torch.no_grad()

@@ -32,8 +32,9 @@ def test_stepwise_predictions_equal_the_whole(model):
 @torch.no_grad()
 def test_logits_are_those_of_every_pair(model, tools):
     wavs, tokens = tools.noise(5000), torch.tensor([[1, 5, 8]])
-    logits, ctc_log_probs = model(wavs, tokens=tokens)
-    encoded = model(wavs)
+    (logits, ctc_log_probs), counts = model(wavs, tokens=tokens)
+    encoded, _ = model(wavs)
+    assert counts.tolist() == [logits.shape[1]]
     predicted = model.predict_all(tokens)
     for t, u in ((0, 0), (2, 3), (encoded.shape[1] - 1, 1)):
         torch.testing.assert_close(logits[:, t, u], model.join(model.encoder_proj(encoded[:, t]), predicted[:, u]))
@@ -45,11 +46,11 @@ def test_logits_are_those_of_every_pair(model, tools):
 def test_frames_do_not_depend_on_the_batch(model, tools, config):
     lengths = (9000, 4321, 160)
     wavs = tools.noise(*lengths)
-    together = model(wavs, torch.tensor(lengths) / 9000, config)
+    together, counts = model(wavs, torch.tensor(lengths) / 9000, config)
     for row, length in enumerate(lengths):
-        count = model.frame_counts(torch.tensor(length))
-        alone = model(wavs[row : row + 1, :length], None, config)
-        assert alone.shape[1] == count
+        count = counts[row]
+        alone, own = model(wavs[row : row + 1, :length], None, config)
+        assert alone.shape[1] == own == count
         torch.testing.assert_close(together[row, :count], alone[0], rtol=0, atol=1e-4)
         assert not together[row, count:].any() and together[row, :count].any(-1).all()
 

@@ -58,7 +58,7 @@ def test_a_row_has_speechbrains_columns_and_names_files(experiment):
 def test_every_experiment_loads(experiment, command_line, tmp_path):
     loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run"))
     assert loaded.name == Path(experiment["Hparam_file"]).stem
-    assert any(parameter.requires_grad for parameter in loaded.hparams["modules"]["encoder"].parameters())
+    assert any(parameter.requires_grad for parameter in loaded.hparams["modules"]["model"].parameters())
 
 
 def read_keys(script):

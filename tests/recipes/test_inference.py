@@ -1,5 +1,6 @@
 """A finished run transcribes: in any batch, as a stream, through SpeechBrain, from the command line."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -71,8 +72,8 @@ def test_a_stream_equals_chunk_masked_offline_decoding(transcriber, files, left_
     texts = [stream.feed(block) for block in samples.split(1000)]
     texts.append(stream.feed(samples[:0], final=True))
     with torch.no_grad():
-        log_probs = transcriber.model(samples[None], None, DynChunkTrainConfig(8, left_chunks))
-    (tokens,) = ctc_greedy_tokens(log_probs)
+        output = transcriber.model(samples[None], None, DynChunkTrainConfig(8, left_chunks))
+    (tokens,) = ctc_greedy_tokens(output)
     assert texts[-1] == transcriber.tokenizer.decode_ids(tokens)
     # What has been said stays said.
     assert all(later.startswith(earlier.strip()) for earlier, later in zip(texts, texts[1:], strict=False))
@@ -86,6 +87,22 @@ def test_speechbrain_loads_the_run_folder(talkative_run, transcriber, files, tmp
     batch = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
     texts, _ = asr.transcribe_batch(batch, counts / counts.max())
     assert texts == transcriber.transcribe(files[:3])
+
+
+def test_a_run_whose_model_is_modules_encoder_still_transcribes(talkative_run, transcriber, files, tmp_path):
+    """As in runs from before modules.model; through SpeechBrain's interface too."""
+    old = tmp_path / "old"
+    shutil.copytree(talkative_run, old)
+    before_modules, after = (old / "hyperparams.yaml").read_text().split("modules:\n")
+    after = after[re.search(r"^\S", after, re.M).start() :]  # the next top-level key
+    (old / "hyperparams.yaml").write_text(f"{before_modules}modules:\n  encoder: !ref <model>\n{after}")
+    expected = transcriber.transcribe(files[:3])
+    assert Transcriber(old).transcribe(files[:3]) == expected
+    asr = EncoderASR.from_hparams(str(old), savedir=str(tmp_path / "saved"))
+    waves = [read_audio(file) for file in files[:3]]
+    counts = torch.tensor([len(wave) for wave in waves])
+    batch = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
+    assert asr.transcribe_batch(batch, counts / counts.max())[0] == expected
 
 
 def test_any_rate_and_channels(transcriber, files, tmp_path):

@@ -89,7 +89,7 @@ def test_the_loss_is_the_sum_over_each_utterance_and_the_mean_over_the_batch(smo
     torch.manual_seed(0)
     ctc = torch.randn(2, 9, vocab).log_softmax(-1)
     attention = torch.randn(2, 4, vocab).log_softmax(-1)
-    predictions = (ctc, attention, None, torch.tensor(frames) / 9)
+    predictions = (ctc, attention, None), torch.tensor(frames)
     loss = seq2seq.compute_objectives(predictions, batch, sb.Stage.TRAIN)
     expected = 0.0
     for row, text in enumerate(texts):
@@ -112,8 +112,8 @@ def test_augmented_copies_get_their_own_labels(task):
     seq2seq, (train_set, _, _) = task(augment=copies)
     batch = PaddedBatch([train_set[0], train_set[1]])
     seq2seq.modules.eval()
-    ctc, attention, _, lengths = predictions = seq2seq.compute_forward(batch, sb.Stage.TRAIN)
-    assert len(ctc) == len(attention) == len(lengths) == 4
+    (ctc, attention, _), counts = predictions = seq2seq.compute_forward(batch, sb.Stage.TRAIN)
+    assert len(ctc) == len(attention) == len(counts) == 4
     tokens, _ = seq2seq.targets(batch, sb.Stage.TRAIN)
     assert torch.equal(tokens[:2], tokens[2:])
     assert seq2seq.compute_objectives(predictions, batch, sb.Stage.TRAIN).isfinite()

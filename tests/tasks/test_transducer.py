@@ -124,7 +124,7 @@ def task_around(model, **settings):
     task = Transducer.__new__(Transducer)
     keys = {"augment": None, "chunk_sampler": None, "blank_index": 0, "ctc_weight": 0.3, "ctc_epochs": 1}
     task.hparams = SimpleNamespace(model=model, **{**keys, **settings})
-    task.modules = SimpleNamespace(encoder=model)
+    task.modules = torch.nn.ModuleDict({"model": model})
     task.device, task.epoch, task.scored = torch.device("cpu"), 1, []
     return task
 
@@ -138,8 +138,9 @@ def test_training_loss_is_the_weighted_sum():
     model.encoder.normalize.num_batches = 0
     batch = batch_of([1, 2, 3], [3])
     task = task_around(model)
-    logits, ctc_log_probs = model(batch.sig[0], batch.sig[1], tokens=batch.tokens[0])
+    (logits, ctc_log_probs), counts = model(batch.sig[0], batch.sig[1], tokens=batch.tokens[0])
     frames, lengths = model.frame_counts(torch.tensor([9600, 3200])), torch.tensor([3, 1])
+    assert torch.equal(counts, frames)
     transducer = transducer_loss(logits, batch.tokens[0], frames, lengths)
     ctc = ctc_loss(ctc_log_probs, batch.tokens[0], frames / frames.max(), lengths / 3, 0, reduction="batchmean")
     torch.testing.assert_close(training_loss(task, batch), 0.3 * ctc + 0.7 * transducer)
@@ -185,7 +186,7 @@ def test_it_learns_to_tell_tones():
     model.eval()
     wavs, lengths = train.sig
     with torch.no_grad():
-        encoded = model(wavs, lengths)
+        output = model(wavs, lengths)
     expected = [[1, 2, 3], [3, 1], [2, 2, 1], [3, 3, 2], [1], [2, 3, 1, 1]]
-    assert TransducerSearcher(model)(encoded)[0] == expected
-    assert TransducerSearcher(model, 4)(encoded)[0] == expected
+    assert TransducerSearcher(model)(output)[0] == expected
+    assert TransducerSearcher(model, 4)(output)[0] == expected

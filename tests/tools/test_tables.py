@@ -228,10 +228,10 @@ def test_a_recipe_records_what_tables_need(tmp_path):
     assert run.number("data", "hours", "train-clean-100") == pytest.approx(1 / 60, abs=16 / 3600)
     assert run.options.keys() == {*keys, "device"} - NEUTRAL and "d_model" in run.options
     model = experiment.hparams["model"]
-    for part, module in {"encoder": model, "encoder_layers": model.encoder.encoder}.items():
+    for part, module in {"model": model, "encoder_layers": model.encoder.encoder}.items():
         assert run.number("parameters", part) == sum(p.numel() for p in module.parameters())
     assert run.number("parameters", "encoder_layers") < run.number("parameters", "encoder_and_front_end")
-    assert run.number("parameters", "total") == run.number("parameters", "encoder")
+    assert run.number("parameters", "total") == run.number("parameters", "model")
     rows, (note,) = table("librispeech_parameters", tmp_path)
     assert ours(rows) == [] and "made with" in note and "--d_model 32" in note
 
@@ -242,7 +242,7 @@ def test_a_recipe_records_what_tables_need(tmp_path):
 def test_parameters_count_on_any_data_and_by_their_options(tmp_path):
     make_run(tmp_path / "c", data={"synthetic": True, "hours": {}}, options=(), metrics={})
     for seed, (heads, layers) in enumerate({"{nhead: 4}": 71.94e6, "{nhead:  1}": 86e6}.items(), 1):
-        parameters = {"encoder": 105.1e6, "encoder_layers": layers}
+        parameters = {"model": 105.1e6, "encoder_layers": layers}
         options = ("--mixer", heads)
         make_run(tmp_path / str(seed), "branchformer_summarymixing", options, seed, parameters=parameters)
     make_run(tmp_path / "n", "contextnet", ())

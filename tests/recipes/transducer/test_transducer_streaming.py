@@ -21,8 +21,8 @@ def offline(transcriber, samples, chunk_ms, left_chunks):
     """Greedy text of the chunk-masked encoder output, frame counts and all from the utterance itself."""
     chunks = DynChunkTrainConfig(int(chunk_ms / 40), left_chunks)
     with torch.no_grad():
-        encoded = transcriber.model(samples[None], None, chunks)
-    return transcriber.tokenizer.decode_ids(transcriber.decoder(encoded)[0][0])
+        output = transcriber.model(samples[None], None, chunks)
+    return transcriber.tokenizer.decode_ids(transcriber.decoder(output)[0][0])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS[1:])
