@@ -18,7 +18,7 @@ import ruamel.yaml
 import torch
 from hyperpyyaml.core import recursive_update
 from speechbrain.core import DEFAULT_LOG_CONFIG
-from speechbrain.utils.distributed import get_local_rank, if_main_process, infer_device
+from speechbrain.utils.distributed import get_local_rank, get_rank, infer_device
 from speechbrain.utils.logger import setup_logging
 
 from summarymixing.arguments import parse_run_options, refuse_unknown, split_arguments
@@ -144,7 +144,7 @@ class Experiment:
         """
         self.text = _apply_overrides(self.text, values, str(self.yaml_file))
         self.hparams.update(build(resolve(self.text, str(self.yaml_file)), str(self.yaml_file)))
-        if if_main_process():
+        if _is_first_process():
             RunFolder(self.run_folder).write_text(self.text)
 
 
@@ -206,7 +206,7 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     stand_ins = {key: FROM_DATA[key] for key in unsettled}
     hparams = build(resolve(_apply_overrides(text, stand_ins, yaml_file), yaml_file), yaml_file)
     hparams.update(dict.fromkeys(unsettled))
-    if if_main_process():
+    if _is_first_process():
         _open_run_folder(RunFolder(run_folder), text, options.log_config)
     return Experiment(
         name=str(hparams["experiment"]),
@@ -218,6 +218,12 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
         argv=argv,
         text=text,
     )
+
+
+def _is_first_process() -> bool:
+    # SpeechBrain's if_main_process takes every process for the main one until the group is started; and its get_rank
+    # knows SLURM, where several runs that have nothing to do with each other may have a rank each.
+    return get_local_rank() is None or get_rank() == 0
 
 
 def _process_options(run_opts: dict) -> dict:
@@ -291,13 +297,13 @@ def _refuse_other_run(text: str, run: RunFolder) -> None:
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
     unsettled = _unsettled(text)  # until something was trained, the data may say another number
     changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
-    if not run.has_trained:
-        run.clear_failed_start()
-    elif changed:
+    if run.has_trained and changed:
         raise InputError(
             f"{run.hyperparams}: this folder holds a run with another value of {', '.join(changed)}; "
             "choose another --output_folder, or delete this folder"
         )
+    if not run.has_trained and _is_first_process():
+        run.clear_failed_start()
 
 
 def _open_run_folder(run: RunFolder, text: str, log_config: str | None) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import ruamel.yaml
 import torch
-from speechbrain.utils.distributed import if_main_process
 
 from summarymixing.errors import InputError
 from summarymixing.files import atomic_open
@@ -371,10 +370,9 @@ class RunFolder(os.PathLike):
 
     def clear_failed_start(self) -> None:
         """Delete what a start that trained nothing has made for its own settings; manifests know theirs."""
-        if if_main_process():
-            for file in (self.record, self.tokenizer.with_suffix(".*"), self.labels("*")):
-                for made in self.path.glob(file.name):
-                    made.unlink()
+        for file in (self.record, self.tokenizer.with_suffix(".*"), self.labels("*")):
+            for made in self.path.glob(file.name):
+                made.unlink()
 
 
 def _builds(node: ruamel.yaml.Node) -> bool:

@@ -121,6 +121,24 @@ def test_failed_build_records_nothing(yaml_file, tmp_path):
     assert yaml_file.load().hparams["width"] == 3
 
 
+def test_only_the_first_process_of_torchrun_writes(yaml_file, tmp_path, monkeypatch):
+    for name, rank in (("RANK", "1"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, rank)
+    folder = yaml_file.load("--device", "cpu").run_folder
+    assert folder == tmp_path / "runs/tiny/1234" and not folder.exists()
+    monkeypatch.setenv("RANK", "0")
+    yaml_file.load("--device", "cpu", "--width", "4")
+    (folder / "tokenizer.ckpt").write_text("of the failed start")
+    monkeypatch.setenv("RANK", "1")
+    yaml_file.load("--device", "cpu", "--width", "5")
+    assert (folder / "tokenizer.ckpt").exists() and "width: 4" in (folder / "hyperparams.yaml").read_text()
+
+
+def test_a_job_of_slurm_without_torchrun_writes(yaml_file, monkeypatch):
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    assert (yaml_file.load().run_folder / "hyperparams.yaml").exists()
+
+
 def test_two_processes_outside_git_share_a_folder(yaml_file, tmp_path):
     """Two processes under torchrun's variables: one writes, both get the objects."""
     program = tmp_path / "load.py"
