@@ -9,6 +9,26 @@ from torch import nn
 from summarymixing.lobes.masks import padding_mask_from_counts
 
 
+class _Filters(Filterbank):
+    """SpeechBrain's, whose matrix stays where it is used.
+
+    SpeechBrain makes it anew on the CPU at each call, and its copy waits for all that the GPU has to do.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        places = (edges.repeat(self.n_stft, 1).transpose(0, 1) for edges in (self.f_central, self.band))
+        self.matrix = super()._create_fbank_matrix(*places)
+
+    def forward(self, spectrogram):
+        if self.matrix.device != spectrogram.device:
+            self.matrix = self.matrix.to(spectrogram.device)
+        return super().forward(spectrogram)
+
+    def _create_fbank_matrix(self, f_central_mat, band_mat):
+        return self.matrix
+
+
 class LogMel(nn.Module):
     """Log-mel energies in dB from SpeechBrain's STFT and filterbank.
 
@@ -48,7 +68,7 @@ class LogMel(nn.Module):
             center=False,
         )
         # 1,000 dB below the maximum clips nothing: the floor is reached long before.
-        self.filterbank = Filterbank(
+        self.filterbank = _Filters(
             n_mels=n_mels,
             n_fft=n_fft,
             sample_rate=sample_rate,
@@ -86,6 +106,8 @@ class LogMel(nn.Module):
         return self._log_mel(padded), self.frame_counts(sample_counts)
 
     def _log_mel(self, samples):
+        if self.stft.window.device != samples.device:
+            self.stft.window = self.stft.window.to(samples.device)  # once, where SpeechBrain does so at each call
         with torch.autocast(samples.device.type, enabled=False):
             return self.filterbank(spectral_magnitude(self.stft(samples.float())))
 
@@ -112,7 +134,7 @@ class LogMel(nn.Module):
         torch.Tensor
             The new state.
         """
-        samples = torch.cat([state, samples], dim=1)
+        samples = torch.cat([state.to(samples.device), samples], dim=1)
         if final:
             samples = F.pad(samples, (0, self.window // 2))
         frames = max(0, (samples.shape[1] - self.window) // self.hop + 1)

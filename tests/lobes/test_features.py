@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 import torch
 from speechbrain.lobes.features import Fbank
+from speechbrain.processing.features import Filterbank
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from summarymixing.lobes import GlobalNormalization, LogMel
 
@@ -180,3 +182,23 @@ def test_a_batch_that_is_not_finite_in_one_process_is_left_out_by_both(tmp_path)
         alone(x)
     for state in states:
         torch.testing.assert_close(state, dict(alone.state_dict()))
+
+
+def test_the_filters_are_speechbrains_and_made_once():
+    """They would be copied to a GPU at each call, which waits for it."""
+    ours = LogMel(n_mels=23, n_fft=512, sample_rate=8000).filterbank
+    theirs = Filterbank(n_mels=23, n_fft=512, sample_rate=8000, f_max=4000, amin=1e-10, top_db=1000.0)
+    spectrogram = torch.rand(2, 9, 257)
+    assert torch.equal(ours(spectrogram), theirs(spectrogram))
+    matrix = ours.matrix
+    ours(spectrogram)
+    assert ours.matrix is matrix and ours.state_dict() == {}
+
+
+def test_a_stream_goes_where_its_samples_are():
+    """Its first state is made before a sample has come, on the CPU."""
+    features = LogMel()
+    state = features.initial_state(1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        frames, state = features.stream(torch.rand(1, 1000, device="cuda"), state)
+    assert frames.device.type == state.device.type == "cuda"
