@@ -1,5 +1,7 @@
 """A transducer run transcribes: offline, chunk-masked and as a stream, the same in any batch."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,24 @@ def test_speechbrain_loads_the_run_folder(run, transcriber, files, tmp_path, mon
     batch = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
     texts, _ = asr.transcribe_batch(batch, counts / counts.max())
     assert texts == transcriber.transcribe(files[:3])
+
+
+def test_a_run_whose_model_is_modules_encoder_still_transcribes(run, transcriber, files, tmp_path, monkeypatch):
+    """As in runs from before modules.model; through SpeechBrain's interface too."""
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    before, after = (old / "hyperparams.yaml").read_text().split("modules:\n")
+    after = after[re.search(r"^\S", after, re.M).start() :]  # the next top-level key
+    lines = "modules:\n  encoder: !ref <model>\n  decoder: !ref <decoder>\n"
+    (old / "hyperparams.yaml").write_text(before + lines + after)
+    expected = transcriber.transcribe(files[:3])
+    assert Transcriber(old).transcribe(files[:3]) == expected
+    monkeypatch.chdir(tmp_path)
+    asr = EncoderDecoderASR.from_hparams(str(old), savedir=str(tmp_path / "saved"))
+    waves = [read_audio(file) for file in files[:3]]
+    counts = torch.tensor([len(wave) for wave in waves])
+    batch = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
+    assert asr.transcribe_batch(batch, counts / counts.max())[0] == expected
 
 
 def test_an_encoder_decoder_run_transcribes_and_refuses_to_stream(run, files):
