@@ -17,7 +17,9 @@ AWKWARD = [
 NULL_KEYS = {
     **dict.fromkeys(["data_folder", "tokenizer_source", "test_archive", "ngram_lm", "language_model"], True),
     **dict.fromkeys(["pretrained_encoder"], True),
-    **dict.fromkeys(["max_batch_ex", "ctc_candidates", "vocab_size", "augment", "chunk_sampler"], False),
+    **dict.fromkeys(
+        ["max_batch_ex", "ctc_candidates", "vocab_size", "augment", "chunk_sampler", "parameter_groups"], False
+    ),
 }
 
 
