@@ -1,6 +1,8 @@
 """What every training does: schedule and resume, the last step of an epoch, settings refused, what the log tells."""
 
 import json
+import subprocess
+import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -405,3 +407,38 @@ def test_groups_that_cannot_be_are_refused(groups, message, train):
     with pytest.raises(InputError, match=f"parameter_groups.*{message}") as caught:
         train(number_of_epochs=1, parameter_groups=groups)
     assert "\n" not in str(caught.value)
+
+
+#: Trains as the recipes do, and writes the weights of each process.
+TWO = """
+import os, sys
+import torch
+from speechbrain.utils.distributed import ddp_init_group
+from summarymixing.corpora import librispeech
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.tasks.ctc import CTC
+
+experiment = load_experiment(sys.argv[2:])
+ddp_init_group(experiment.run_opts)
+record = RunRecord.open(experiment.run_folder, argv=sys.argv, seed=1)
+train_set, data, batches = asr_splits(experiment, record, librispeech.prepare)
+task = CTC(experiment, record)
+task.train(train_set, data["dev-clean"], batches, {"batch_size": 2})
+torch.save(task.hparams.model.state_dict(), os.path.join(sys.argv[1], os.environ["RANK"] + ".pt"))
+record.finish()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_a_part_that_was_frozen(speech, tmp_path):
+    """Their batches differ, so that without an exchange of its gradients their weights would."""
+    (tmp_path / "two.py").write_text(TWO)
+    keys = {**SMALL, "data_folder": speech, "output_folder": tmp_path / "run", "number_of_epochs": 2}
+    keys["parameter_groups"] = "{encoder: {frozen_until: 3}}"
+    words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [tmp_path / "two.py", tmp_path, YAML, *words, "--device", "cpu"]
+    subprocess.run(list(map(str, command)), check=True, timeout=600)
+    one, two = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert all(torch.equal(one[key], two[key]) for key in one if "normalize" not in key)
