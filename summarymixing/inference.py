@@ -56,11 +56,7 @@ class Transcriber:
     @property
     def frame_ms(self):
         """Milliseconds a frame of the encoder."""
-        features, front_end = self.model.encoder.features, self.model.encoder.front_end
-        stride = 1
-        for block in front_end.blocks:
-            stride *= block.stride
-        return 1000 * features.hop * stride / self.sample_rate
+        return 1000 * self.model.encoder.frame_seconds
 
     @torch.no_grad()
     def transcribe(self, audio, chunk_ms=None, left_chunks=None):

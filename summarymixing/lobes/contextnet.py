@@ -1,5 +1,7 @@
 """ContextNet (2005.03191) in the place of a front end: the convolutional row of the published table."""
 
+import math
+
 import torch.nn.functional as F
 from speechbrain.lobes.models.ContextNet import ContextNet as SpeechBrainContextNet
 from torch import nn
@@ -37,6 +39,8 @@ class ContextNet(nn.Module):
 
     #: Three of the 21 blocks have stride 2.
     strides = (2, 2, 2)
+    #: Input frames for each output frame.
+    stride = math.prod(strides)
     #: With fewer frames the last convolution has nothing to reflect.
     least_frames = 9
 

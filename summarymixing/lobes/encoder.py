@@ -75,7 +75,8 @@ class Encoder(nn.Module):
         list
             A None for each layer, where SpeechBrain's encoders return attention maps.
         list of torch.Tensor
-            Only with ``output_hidden_states``: the input and each layer's output.
+            Only with ``output_hidden_states``: the input and each layer's output, ``num_layers + 1`` in all. A layer
+            that training skips repeats its input.
 
         Raises
         ------
@@ -86,20 +87,41 @@ class Encoder(nn.Module):
             raise ValueError(
                 "this encoder takes no T x T `src_mask`: limit what frames see with `dynchunktrain_config`."
             )
-        mask = src_key_padding_mask
-        x = src if mask is None else src.masked_fill(mask.unsqueeze(-1), 0.0)
-        hidden_states = [x]
-        for layer in self.layers:
-            if self.training and self.layerdrop_prob and torch.rand(()) < self.layerdrop_prob:
-                continue
-            x = layer(x, mask, dynchunktrain_config)
-            hidden_states.append(x)
-        x = self.norm(x)
-        if mask is not None:
-            x = x.masked_fill(mask.unsqueeze(-1), 0.0)
+        x, hidden_states = self.encode(src, src_key_padding_mask, dynchunktrain_config)
         if self.output_hidden_states:
             return x, [None] * len(self.layers), hidden_states
         return x, [None] * len(self.layers)
+
+    def encode(self, x, padding_mask=None, chunks=None):
+        """Encode (B, T, D), and keep what every layer gives.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (B, T, D).
+        padding_mask : torch.Tensor, optional
+            (B, T) bool, True = padding.
+        chunks : DynChunkTrainConfig, optional
+            What a frame may see.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, D), zero at padding: the last layer's output after the final LayerNorm.
+        list of torch.Tensor
+            ``num_layers + 1`` of (B, T, D): the input and each layer's output, before the final LayerNorm.
+        """
+        if padding_mask is not None:
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)
+        hidden_states = [x]
+        for layer in self.layers:
+            if not (self.training and self.layerdrop_prob and torch.rand(()) < self.layerdrop_prob):
+                x = layer(x, padding_mask, chunks)
+            hidden_states.append(x)
+        x = self.norm(x)
+        if padding_mask is not None:
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)
+        return x, hidden_states
 
     def make_streaming_context(self, dynchunktrain_config):
         """A blank context; the same object goes to every :meth:`forward_streaming` of one stream.

@@ -1,5 +1,7 @@
 """Convolutional front end: subsampling in time, the same for an utterance alone, in a batch or in a stream."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -98,6 +100,11 @@ class ConvolutionalFrontEnd(nn.Module):
             self.blocks.append(block)
             bins, channels_in = block.bins, channels_out
         self.output_size = bins * channels_in
+
+    @property
+    def stride(self):
+        """Input frames for each output frame."""
+        return math.prod(block.stride for block in self.blocks)
 
     def frame_counts(self, feature_counts):
         """Output frames for so many input frames: ``ceil(T / stride)``, block after block."""

@@ -40,8 +40,9 @@ class SpeechEncoder(nn.Module):
         One of this package's encoders; its ``d_model`` is this module's output size.
     dropout : float
         On the encoder's input.
-    positions : bool
-        Add absolute sinusoidal positions to the encoder's input.
+    positions : torch.nn.Module or bool, optional
+        ``positions(x, start)`` gives what is added to the encoder's input, (1 or B, T, D), from frame number ``start``
+        on, such as :class:`~summarymixing.positions.SinusoidalPositions`, for which ``True`` stands.
     augment : list of callable, optional
         SpectrogramDrop and the like, on the normalised features, in training only.
 
@@ -56,17 +57,32 @@ class SpeechEncoder(nn.Module):
     (torch.Size([2, 26, 64]), [26, 13])
     """
 
-    def __init__(self, features, normalize, front_end, encoder, dropout=0.0, positions=False, augment=None):
+    def __init__(self, features, normalize, front_end, encoder, dropout=0.0, positions=None, augment=None):
         super().__init__()
         self.features = features
         self.normalize = normalize
         self.front_end = front_end
         self.input_proj = nn.Linear(front_end.output_size, encoder.d_model)
         self.dropout = nn.Dropout(dropout)
-        self.positions = SinusoidalPositions(encoder.d_model) if positions else None
+        self.positions = SinusoidalPositions(encoder.d_model) if positions is True else positions or None
         self.encoder = encoder
         self.augment = nn.ModuleList(augment or [])
         self.d_model = encoder.d_model
+
+    @property
+    def sample_rate(self):
+        """Samples a second of the waveforms."""
+        return self.features.sample_rate
+
+    @property
+    def frame_seconds(self):
+        """Seconds from one encoder frame to the next."""
+        return self.features.hop * self.front_end.stride / self.sample_rate
+
+    @property
+    def num_layers(self):
+        """Layers of the encoder."""
+        return len(self.encoder.layers)
 
     def sample_counts(self, wavs, wav_lens=None):
         """Real samples of each row, (B,) int64 on the CPU, from SpeechBrain's relative lengths.
@@ -101,6 +117,34 @@ class SpeechEncoder(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
+        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
+        x = self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0]
+        return x, counts
+
+    def hidden_states(self, wavs, wav_lens=None, chunks=None):
+        """Encode a padded batch, and give what every layer gives.
+
+        Parameters
+        ----------
+        wavs, wav_lens, chunks
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        list of torch.Tensor
+            ``num_layers + 1`` of (B, T, D), zero at padding: the encoder's input, the output of each layer but the
+            last, and what :meth:`forward` gives. In training a layer that LayerDrop skips repeats its input.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
+        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
+        output, states = self.encoder.encode(x, padding_mask, chunks)
+        states = [*states[:-1], output]
+        if padding_mask is not None:
+            states = [state.masked_fill(padding_mask.unsqueeze(-1), 0.0) for state in states]
+        return states, counts
+
+    def _before_layers(self, wavs, wav_lens):
         x, counts = self.features(wavs, self.sample_counts(wavs, wav_lens))
         padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
         x = self.normalize(x, padding_mask)
@@ -109,9 +153,7 @@ class SpeechEncoder(nn.Module):
                 x = augment(x)
         x, counts = self.front_end(x, counts)
         padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
-        x = self._encoder_input(x, 0)
-        x = self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0]
-        return x, counts
+        return self._encoder_input(x, 0), counts, padding_mask
 
     def _encoder_input(self, x, start):
         x = self.input_proj(x)
