@@ -1,6 +1,7 @@
 """Encoders that start from another run: the front end, the encoder and the feature statistics of its folder."""
 
 import logging
+import math
 
 from summarymixing.errors import InputError
 from summarymixing.run_folder import RunFolder
@@ -15,6 +16,9 @@ _SHOWN = 3
 def start_encoder(hparams):
     """Let the model of an experiment start from another run, if its YAML file says so.
 
+    A frozen encoder is a group of the key ``parameter_groups`` from here on, so that training leaves it in evaluation
+    mode too: no dropout, no augmentation of its input.
+
     Call it before the task is made, at every start: a run that goes on loads its own checkpoint over it.
 
     Arguments
@@ -25,7 +29,7 @@ def start_encoder(hparams):
     Raises
     ------
     InputError
-        As :func:`load_encoder`, and if a random encoder would be frozen.
+        As :func:`load_encoder`; if a random encoder would be frozen; and if ``parameter_groups`` names a part of it.
 
     Example
     -------
@@ -38,6 +42,14 @@ def start_encoder(hparams):
         raise InputError("freeze_encoder: true without a pretrained_encoder would freeze random weights; give one")
     if freeze:
         freeze_encoder(hparams["model"])
+        groups = hparams.get("parameter_groups") or {}
+        inside = [name for name in groups if f"{name}.".startswith(_PREFIX)]
+        if inside:
+            raise InputError(
+                f"key parameter_groups: {', '.join(inside)} would do nothing beside freeze_encoder: true; leave one of "
+                "the two out"
+            )
+        hparams["parameter_groups"] = {**groups, _PREFIX.rstrip("."): {"frozen_until": math.inf}}
 
 
 def load_encoder(model, run_folder):
@@ -90,7 +102,7 @@ def load_encoder(model, run_folder):
 
 
 def freeze_encoder(model):
-    """Exclude the front end and the encoder of a model from training; dropout and augmentation go on.
+    """Exclude the front end and the encoder of a model from training, and set them to evaluation mode.
 
     Example
     -------
@@ -101,7 +113,7 @@ def freeze_encoder(model):
     >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     ['output.weight', 'output.bias']
     """
-    model.encoder.requires_grad_(False)
+    model.encoder.requires_grad_(False).eval()
 
 
 def _compare_rates(encoder, run):

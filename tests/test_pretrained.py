@@ -19,6 +19,7 @@ from summarymixing.lobes import (
 )
 from summarymixing.mixers import RoPEAttention
 from summarymixing.pretrained import freeze_encoder, load_encoder, start_encoder
+from summarymixing.tasks.parameter_groups import ParameterGroups
 
 
 def speech_encoder(d_model=32, num_layers=1, sample_rate=16000, **options):
@@ -97,11 +98,35 @@ def test_a_frozen_encoder_does_not_learn(save):
     before = {name: value.clone() for name, value in new.state_dict().items()}
     # The way SpeechBrain makes its optimizers: of all parameters.
     optimizer = torch.optim.AdamW(new.parameters(), lr=0.1, weight_decay=0.1)
-    ctc, attention, _ = new.train()(torch.rand(2, 8000), tokens=torch.ones(2, 3, dtype=torch.long))
+    (ctc, attention, _), _ = new.train()(torch.rand(2, 8000), tokens=torch.ones(2, 3, dtype=torch.long))
     (ctc.sum() + attention.sum()).backward()
     optimizer.step()
     moved = {name for name, value in new.state_dict().items() if not torch.equal(value, before[name])}
     assert moved and not any(name.startswith("encoder.") for name in moved)
+
+
+def test_a_frozen_encoder_computes_as_in_evaluation(save):
+    """Whatever SpeechBrain sets to training: no dropout, and no step at which it is set free."""
+    new = MODELS["encoder-decoder"]()
+    hparams = {"model": new, "pretrained_encoder": save(train_a_little(MODELS["CTC"]())), "freeze_encoder": True}
+    start_encoder(hparams)
+    wavs, groups = torch.rand(2, 8000), ParameterGroups(new, hparams["parameter_groups"], lr=0.1)
+    expected = new.eval().encoder(wavs)[0]
+    for step in (0, 10**9):
+        new.train()
+        groups.freeze(step)
+        assert torch.equal(new.encoder(wavs)[0], expected) and new.training
+        assert not any(parameter.requires_grad for parameter in new.encoder.parameters())
+
+
+def test_groups_within_a_frozen_encoder_are_refused(save):
+    hparams = {"model": MODELS["CTC"](), "pretrained_encoder": save(MODELS["CTC"]()), "freeze_encoder": True}
+    hparams["parameter_groups"] = {"encoder.encoder": {"lr": 0.1}, "output": {"lr": 0.2}}
+    with pytest.raises(InputError, match="parameter_groups: encoder.encoder would do nothing beside freeze_encoder"):
+        start_encoder(hparams)
+    hparams["parameter_groups"] = {"output": {"lr": 0.2}}
+    start_encoder(hparams)
+    assert set(hparams["parameter_groups"]) == {"encoder", "output"}
 
 
 def test_without_freezing_the_encoder_learns_and_null_changes_nothing(save):

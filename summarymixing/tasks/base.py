@@ -52,9 +52,10 @@ class Task(sb.Brain):
     Arguments
     ---------
     experiment : summarymixing.experiment.Experiment
-        With ``model``, ``modules`` (``model`` among them), ``optimizer``, ``checkpointer``, ``epoch_counter``, ``train_logger``,
-        ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's ``Augmenter`` over waveforms,
-        or null) and ``seed`` in its YAML file. ``lr_schedule`` is any scheduler of SpeechBrain's, see
+        With ``model``, ``modules`` (``model`` among them), ``optimizer``, ``checkpointer``, ``epoch_counter``,
+        ``train_logger``, ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's
+        ``Augmenter`` over waveforms, or null) and ``seed`` in its YAML file. ``lr_schedule`` is any scheduler of
+        SpeechBrain's, see
         :class:`~summarymixing.tasks.schedules.Schedule`. ``parameter_groups``, which may be missing, gives parts of the
         model a learning rate of their own or freezes them, see
         :class:`~summarymixing.tasks.parameter_groups.ParameterGroups`.
