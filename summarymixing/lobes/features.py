@@ -17,10 +17,12 @@ class _Filters(Filterbank):
 
     def __init__(self, **options):
         super().__init__(**options)
-        places = (edges.repeat(self.n_stft, 1).transpose(0, 1) for edges in (self.f_central, self.band))
-        self.matrix = super()._create_fbank_matrix(*places)
+        self.matrix = None  # made at the first use: a model may be built on the meta device
 
     def forward(self, spectrogram):
+        if self.matrix is None:
+            places = (edges.repeat(self.n_stft, 1).transpose(0, 1) for edges in (self.f_central, self.band))
+            self.matrix = super()._create_fbank_matrix(*places)
         if self.matrix.device != spectrogram.device:
             self.matrix = self.matrix.to(spectrogram.device)
         return super().forward(spectrogram)

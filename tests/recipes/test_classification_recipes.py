@@ -111,7 +111,7 @@ def test_a_run_of_something_else_is_named(run, tmp_path):
         Transcriber(run)
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "labels_command.txt").unlink()
-    with pytest.raises(InputError, match=r"run: holds no labels_<target>.txt, so it is no run of a classification"):
+    with pytest.raises(InputError, match=r"labels_command.txt: missing, so .*run holds no finished run"):
         UtteranceClassifier(tmp_path / "run")
 
 
