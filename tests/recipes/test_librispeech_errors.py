@@ -133,6 +133,7 @@ def test_a_language_model_of_other_tokens(error, texts, tmp_path):
     line = error(TRANSFORMER, **lm)
     assert f"{folder / 'tokenizer.ckpt'}: this tokenizer has 50 pieces and the key vocab_size=60" in line
 
+    train_tokenizer(texts, folder / "tokenizer.ckpt", 60, "bpe", bos_index=1, eos_index=2)
     torch.save(LM(vocab=50).state_dict(), folder / "lm.ckpt")
     line = error(TRANSFORMER, **lm)
     assert f"{folder / 'lm.ckpt'}: key language_model: this language model has 50 tokens" in line
@@ -153,5 +154,6 @@ def test_a_tokenizer_that_does_not_fit_is_named(texts, tmp_path):
     with pytest.raises(InputError, match="key bos_index=3, but this tokenizer has it at 1"):
         fetch_tokenizer(source, mine, 60, 3, 2)
     mine.write_bytes(b"another")
+    (mine.parent / "save/CKPT+2026-01-01+00-00-00+00").mkdir(parents=True)  # with which it has trained
     with pytest.raises(InputError, match="was trained with other tokens.*tokenizer_source"):
         fetch_tokenizer(source, mine, 60, 1, 2)
