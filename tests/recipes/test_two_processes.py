@@ -175,7 +175,7 @@ def test_every_parameter_of_every_experiment_gets_a_gradient(experiment, command
     rows = [{"sig": 0.1 * torch.randn(16000 * n), "tokens": torch.randint(3, 40, (3 * n,))} for n in (4, 3)]
     batch = PaddedBatch(rows)
     if task_class is None:
-        loss = sum(scores.square().sum() for scores in model.train()(*batch.sig).values())
+        loss = sum(scores.square().sum() for scores in model.train()(*batch.sig)[0].values())
     else:
         task = task_class(loaded, RunRecord.open(loaded.run_folder))
         task.epoch = 1
