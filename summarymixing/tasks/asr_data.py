@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import describe, read_manifest
 from summarymixing.errors import InputError
+from summarymixing.fetching import fetch_file
 from summarymixing.run_folder import RunFolder
 from summarymixing.tasks.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 
@@ -151,6 +152,8 @@ def asr_splits(experiment, record, prepare):
     if source is None:
         train_tokenizer(manifests[train_split], tokenizer_file, size, hparams["tokenizer_type"], **marks)
     else:
+        if source == hparams.get("language_model"):  # the key that the user typed is the one to name
+            fetch_file(source, "lm.ckpt", "language_model")
         fetch_tokenizer(source, tokenizer_file, size, **marks, manifest=manifests[train_split])
     if size is None:
         experiment.settle(vocab_size=load_tokenizer(tokenizer_file).get_piece_size())

@@ -72,6 +72,6 @@ def test_a_language_model_from_a_folder(run, train, tmp_path):
     assert (with_lm / "tokenizer.ckpt").read_bytes() == (run / "tokenizer.ckpt").read_bytes()
     # Decoded again without it, nothing is trained again.
     before = record(with_lm)
-    train(TRANSFORMER, with_lm, lm_model=SMALL_LM)
+    train(TRANSFORMER, with_lm)
     after = record(with_lm)
     assert after["epochs"] == before["epochs"] and len(after["command"]) == 2

@@ -12,7 +12,7 @@ from speechbrain.utils.autocast import TorchAutocast
 from summarymixing import summaries
 from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks import ctc, seq2seq, transducer
+from summarymixing.tasks import ctc, recognition, seq2seq, transducer
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes/LibriSpeech/ASR"
@@ -30,18 +30,18 @@ SMALL = {
 }
 #: Of each task: its class, its YAML file, its settings, the losses that its module calls.
 TASKS = {
-    "ctc": (ctc.CTC, "CTC/hparams/conformer.yaml", {}, {ctc: ["ctc_loss"]}),
+    "ctc": (ctc.CTC, "CTC/hparams/conformer.yaml", {}, {recognition: ["ctc_loss"]}),
     "seq2seq": (
         seq2seq.Seq2Seq,
         "transformer/hparams/conformer.yaml",
         {"nhead": 4, "num_decoder_layers": 1},
-        {seq2seq: ["ctc_loss", "kldiv_loss"]},
+        {recognition: ["ctc_loss"], seq2seq: ["kldiv_loss"]},
     ),
     "transducer": (
         transducer.Transducer,
         "transducer/hparams/conformer_transducer.yaml",
         {"predictor_size": 16, "joint_size": 16},
-        {transducer: ["ctc_loss", "rnnt_loss"]},
+        {recognition: ["ctc_loss"], transducer: ["rnnt_loss"]},
     ),
 }
 #: Frames that are summed: a bfloat16 sum of ones would stop at 256 of them.
@@ -106,10 +106,9 @@ def witness(monkeypatch):
 
         return watched
 
-    for _, _, _, used in TASKS.values():
-        for module, names in used.items():
-            for name in names:
-                monkeypatch.setattr(module, name, watch(name, getattr(module, name)))
+    losses_of = {(module, name) for *_, used in TASKS.values() for module, names in used.items() for name in names}
+    for module, name in losses_of:
+        monkeypatch.setattr(module, name, watch(name, getattr(module, name)))
 
     def utterance_mean(s, padding_mask=None, original=summaries.utterance_mean):
         found = original(s, padding_mask)
