@@ -4,13 +4,13 @@ import sys
 
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import librispeech
-from summarymixing.errors import command_line
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.synthetic import make_librispeech
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.ctc import CTC
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

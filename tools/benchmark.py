@@ -21,8 +21,8 @@ from summarymixing.benchmarks.measure import Options
 from summarymixing.benchmarks.registry import REGISTRY
 from summarymixing.benchmarks.run import check_device, run_suite
 from summarymixing.benchmarks.suite import Sizes, frames_of
-from summarymixing.errors import InputError, command_line
-from summarymixing.files import atomic_open
+from summarymixing.utils.errors import InputError, command_line
+from summarymixing.utils.files import atomic_open
 
 SUITES = {
     "floor": targets.floor,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from summarymixing import speed
-from summarymixing.comparison import compare, read_run
-from summarymixing.errors import InputError, command_line
-from summarymixing.files import atomic_open
+from summarymixing.benchmarks import speed
+from summarymixing.reports.comparison import compare, read_run
+from summarymixing.utils.errors import InputError, command_line
+from summarymixing.utils.files import atomic_open
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; their black is left to text.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442"]
@@ -123,9 +123,9 @@ def report(comparison, measured, table):
     Parameters
     ----------
     comparison : dict
-        From `summarymixing.comparison.compare`.
+        From `summarymixing.reports.comparison.compare`.
     measured : dict or None
-        From `summarymixing.speed.measure`.
+        From `summarymixing.benchmarks.speed.measure`.
     table : callable
         `pipe_table` or `terminal_table`.
 
@@ -175,9 +175,9 @@ def draw(comparison, measured):
     Parameters
     ----------
     comparison : dict
-        From `summarymixing.comparison.compare`.
+        From `summarymixing.reports.comparison.compare`.
     measured : dict or None
-        From `summarymixing.speed.measure`.
+        From `summarymixing.benchmarks.speed.measure`.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def draw_quality(axes, comparison):
 
 
 def draw_lengths(times, memory, measured):
-    """Plot what `summarymixing.speed.measure` measured against the length of the input."""
+    """Plot what `summarymixing.benchmarks.speed.measure` measured against the length of the input."""
     for place in sorted({cell["run"] for cell in measured["cells"]}):
         cells = sorted((c for c in measured["cells"] if c["run"] == place), key=lambda c: c["seconds"])
         seconds = [cell["seconds"] for cell in cells]

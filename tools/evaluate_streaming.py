@@ -10,13 +10,13 @@ import json
 import sys
 from pathlib import Path
 
-from summarymixing.allocator import keep_freed_memory
-from summarymixing.errors import InputError, command_line
-from summarymixing.files import atomic_open
+from summarymixing.experiment.record import git_state, machine, versions, without_home
+from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference import Transcriber
-from summarymixing.run_folder import RunFolder
-from summarymixing.run_record import git_state, machine, versions, without_home
-from summarymixing.streaming_table import error_rates, markdown, read_utterances, settings_of
+from summarymixing.reports.streaming_table import error_rates, markdown, read_utterances, settings_of
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import InputError, command_line
+from summarymixing.utils.files import atomic_open
 
 
 def number_or(word, kind):

@@ -2,8 +2,8 @@
 
 import argparse
 
-from summarymixing.errors import command_line
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
+from summarymixing.utils.errors import command_line
 
 LAYOUTS = {
     "common_voice": make_common_voice,

@@ -18,9 +18,9 @@ import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import lobes, mixers
-from summarymixing.errors import InputError, command_line
-from summarymixing.files import atomic_open
-from summarymixing.run_record import count_parameters, git_state, machine, peak_memory, versions
+from summarymixing.experiment.record import count_parameters, git_state, machine, peak_memory, versions
+from summarymixing.utils.errors import InputError, command_line
+from summarymixing.utils.files import atomic_open
 
 SAMPLE_RATE = 16000
 MIXERS = sorted(set(mixers.__all__) - {"Mixer"})

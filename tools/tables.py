@@ -12,12 +12,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from summarymixing.errors import command_line
-from summarymixing.files import atomic_open
-from summarymixing.run_folder import RunFolder
-from summarymixing.tables.layout import comma_separated, fill, markdown
-from summarymixing.tables.registry import TABLES
-from summarymixing.tables.runs import find_runs
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.reports.tables.layout import comma_separated, fill, markdown
+from summarymixing.reports.tables.registry import TABLES
+from summarymixing.reports.tables.runs import find_runs
+from summarymixing.utils.errors import command_line
+from summarymixing.utils.files import atomic_open
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMATS = {"markdown": markdown, "csv": comma_separated}

@@ -14,13 +14,13 @@ import sys
 
 import torch
 
-from summarymixing.allocator import keep_freed_memory
-from summarymixing.classifying import UtteranceClassifier, label_text
 from summarymixing.corpora.audio import read_audio, resampled
-from summarymixing.errors import InputError, command_line
+from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference import Transcriber
-from summarymixing.run_folder import RunFolder
-from summarymixing.streaming import Timing, partial_results, pcm_blocks
+from summarymixing.inference.classifier import UtteranceClassifier, label_text
+from summarymixing.inference.stream import Timing, partial_results, pcm_blocks
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import InputError, command_line
 
 STANDARD_INPUT_RATE = 16000
 

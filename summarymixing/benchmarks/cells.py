@@ -14,9 +14,9 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from summarymixing import lobes
 from summarymixing.benchmarks.products import CopyCall, FloorCall, Shape, random_tensor, unavoidable_bytes
 from summarymixing.benchmarks.registry import entry
-from summarymixing.decoding import ctc_greedy_tokens
-from summarymixing.errors import InputError
-from summarymixing.lobes.conformer import ConformerEncoderLayer
+from summarymixing.decoding.ctc import ctc_greedy_tokens
+from summarymixing.lobes.encoders.conformer import ConformerEncoderLayer
+from summarymixing.utils.errors import InputError
 
 FRAME_SECONDS = 0.04
 SAMPLES_A_FRAME = 640

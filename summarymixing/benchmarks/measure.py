@@ -7,12 +7,12 @@ import gc
 
 import torch
 
-from summarymixing.allocator import keep_freed_memory, return_freed_memory
 from summarymixing.benchmarks import cells as cells_module
 from summarymixing.benchmarks.cells import Cell, Workbench
 from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process, resident_now
 from summarymixing.benchmarks.timing import cpu_seconds, cuda_seconds, quantiles, time_in_turns
-from summarymixing.run_record import CUDA_MEMORY, PROCESS_MEMORY
+from summarymixing.experiment.record import CUDA_MEMORY, PROCESS_MEMORY
+from summarymixing.utils.allocator import keep_freed_memory, return_freed_memory
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from summarymixing.run_record import peak_memory
+from summarymixing.experiment.record import peak_memory
 
 #: glibc keeps freed blocks below this size for later, more or fewer of them from run to run: a fifth of the result.
 STEADY_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536"}

@@ -9,7 +9,7 @@ from functools import partial
 from summarymixing import mixers
 from summarymixing.benchmarks import products
 from summarymixing.benchmarks.plain import PlainSummaryMixing
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 _MIXER_TESTS = tuple(f"tests/mixers/test_mixers_{part}.py" for part in ("reference", "padding", "streaming"))
 

@@ -12,8 +12,8 @@ from summarymixing.benchmarks.guard import Guard
 from summarymixing.benchmarks.measure import Options, measure_cells
 from summarymixing.benchmarks.streaming import StreamCell, measure_stream
 from summarymixing.benchmarks.suite import Suite, mixer_label
-from summarymixing.errors import InputError
-from summarymixing.run_record import git_state, machine, versions, without_home
+from summarymixing.experiment.record import git_state, machine, versions, without_home
+from summarymixing.utils.errors import InputError
 
 
 def check_device(suite: Suite) -> None:

@@ -12,7 +12,7 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from summarymixing import lobes
 from summarymixing.benchmarks.cells import FRAME_SECONDS, KERNEL_SIZE
 from summarymixing.benchmarks.registry import entry
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 #: Chunks of which a median is taken.
 BLOCK = 1000

@@ -7,7 +7,7 @@ import soxr
 import torch
 
 from summarymixing.corpora.decoders import decode
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 # Samples within one step of 16 bits hold no sound; a lossy encoder makes such of zeros.
 _SILENCE = 2.0**-15

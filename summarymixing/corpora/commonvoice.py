@@ -7,7 +7,7 @@ from typing import NamedTuple
 from summarymixing.corpora.audio import inspect_audio
 from summarymixing.corpora.preparation import prepare_split, stat_files
 from summarymixing.corpora.text_normalisation import LANGUAGES, Language, Unspeakable, normalise
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
 #: All that is read of a list; releases differ in the others, and in their order.

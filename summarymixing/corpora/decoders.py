@@ -6,7 +6,7 @@ import av
 import numpy
 import soundfile
 
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 # What files of soundfile's own begin with: WAV, RF64, W64, FLAC, AIFF, AU, CAF, NIST Sphere.
 _SOUNDFILE_STARTS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"caff", b"NIST")

@@ -9,7 +9,7 @@ from pathlib import Path
 from summarymixing.corpora.audio import inspect_audio
 from summarymixing.corpora.manifest import APPLE_DOUBLE
 from summarymixing.corpora.preparation import prepare_split, stat_files
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
 # One analysis frame: anything shorter gives a recogniser nothing to look at.

@@ -4,8 +4,8 @@ import csv
 import logging
 from pathlib import Path
 
-from summarymixing.errors import InputError
-from summarymixing.files import atomic_open
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.files import atomic_open
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from summarymixing.corpora.manifest import BadRecords, printable, write_manifest
-from summarymixing.errors import InputError
-from summarymixing.files import atomic_open
-from summarymixing.progress import Progress
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.files import atomic_open
+from summarymixing.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from summarymixing.corpora.audio import inspect_audio
 from summarymixing.corpora.preparation import prepare_split, stat_files
-from summarymixing.errors import InputError
-from summarymixing.slu import Frame
+from summarymixing.metrics.slu import Frame
+from summarymixing.utils.errors import InputError
 
 FIELDS = [
     "ID",
@@ -72,7 +72,7 @@ def prepare(
     max_bad_fraction : float
         Largest tolerated share of lines and recordings left out of a split, 0 to 1.
     target : str
-        What wrd holds: "semantics", the frame as :class:`~summarymixing.slu.Frame` writes it, or "sentence".
+        What wrd holds: "semantics", the frame as :class:`~summarymixing.metrics.slu.Frame` writes it, or "sentence".
     microphones : str
         Which real recordings: "all", "headset", or "far-field" (the others). Synthetic speech has no microphone and is
         always taken.

@@ -1,23 +1,23 @@
 """SpeechBrain lobes built from mixers."""
 
-from summarymixing.lobes.beam_search import BeamSearch
-from summarymixing.lobes.branchformer import BranchformerEncoder
-from summarymixing.lobes.classifier import AttentivePooling, Classifier, MeanPooling
-from summarymixing.lobes.conformer import ConformerEncoder
-from summarymixing.lobes.contextnet import ContextNet
-from summarymixing.lobes.ctc import CTCModel
-from summarymixing.lobes.encoder_decoder import EncoderDecoder, TransformerDecoder
-from summarymixing.lobes.features import GlobalNormalization, LogMel
-from summarymixing.lobes.frontend import ConvolutionalFrontEnd
-from summarymixing.lobes.model_view import ModelView
-from summarymixing.lobes.speech_encoder import SpeechEncoder
-from summarymixing.lobes.transducer import TransducerModel
-from summarymixing.lobes.transformer import TransformerEncoder
-from summarymixing.lobes.transformer_asr import TransformerASR
+import importlib
+
+from summarymixing.lobes.encoders.branchformer import BranchformerEncoder
+from summarymixing.lobes.encoders.conformer import ConformerEncoder
+from summarymixing.lobes.encoders.transformer import TransformerEncoder
+from summarymixing.lobes.frontends.contextnet import ContextNet
+from summarymixing.lobes.frontends.features import GlobalNormalization, LogMel
+from summarymixing.lobes.frontends.subsampling import ConvolutionalFrontEnd
+from summarymixing.lobes.models.classifier import AttentivePooling, Classifier, MeanPooling
+from summarymixing.lobes.models.ctc import CTCModel
+from summarymixing.lobes.models.encoder_decoder import EncoderDecoder, TransformerDecoder
+from summarymixing.lobes.models.model_view import ModelView
+from summarymixing.lobes.models.speech_encoder import SpeechEncoder
+from summarymixing.lobes.models.transducer import TransducerModel
+from summarymixing.lobes.models.transformer_asr import TransformerASR
 
 __all__ = [
     "AttentivePooling",
-    "BeamSearch",
     "BranchformerEncoder",
     "CTCModel",
     "Classifier",
@@ -35,3 +35,10 @@ __all__ = [
     "TransformerDecoder",
     "TransformerEncoder",
 ]
+
+
+def __getattr__(name):
+    # Where YAML files of earlier versions have it; imported late, because searches are built on lobes.
+    if name == "BeamSearch":
+        return importlib.import_module("summarymixing.decoding.beam_search").BeamSearch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from speechbrain.nnet.hypermixing import HyperMixing as SpeechBrainHyperMixing
 
 from summarymixing.mixers.base import Mixer, check_heads
-from summarymixing.positions import SinusoidalPositions
+from summarymixing.ops.positions import SinusoidalPositions
 
 
 class HyperMixing(Mixer):

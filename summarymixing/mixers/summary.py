@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from summarymixing import summaries
 from summarymixing.mixers.base import Mixer
 from summarymixing.mixers.projection import projection
-from summarymixing.running_sums import decayed_sum
+from summarymixing.ops import means
+from summarymixing.ops.running_sums import decayed_sum
 
 SUMMARIES = ("mean", "decay", "causal")
 
@@ -182,13 +182,13 @@ class SummaryMixing(Mixer):
     def summarise(self, s, padding_mask, chunks):
         """The summary of each utterance (B, 1, S), chunk (B, K, S) or frame (B, T, S)."""
         if self.summary == "decay":
-            summary = summaries.decay_mean(s, self.decay, padding_mask, chunks)
+            summary = means.decay_mean(s, self.decay, padding_mask, chunks)
         elif self.summary == "causal":
-            summary = summaries.causal_mean(s, padding_mask)
+            summary = means.causal_mean(s, padding_mask)
         elif chunks is None:
-            summary = summaries.utterance_mean(s, padding_mask).unsqueeze(1)
+            summary = means.utterance_mean(s, padding_mask).unsqueeze(1)
         else:
-            summary = summaries.chunk_mean(s, chunks, padding_mask)
+            summary = means.chunk_mean(s, chunks, padding_mask)
         return self.dropout(self.summary_norm(summary))
 
     def combine(self, local, summary_parts, chunks=None):

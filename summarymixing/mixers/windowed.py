@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from summarymixing import summaries
 from summarymixing.mixers.summary import SummaryMixing, SummaryState
+from summarymixing.ops import means
 
 
 @dataclass
@@ -53,7 +53,7 @@ class WindowedSummaryMixing(SummaryMixing):
 
     def mix(self, x, padding_mask, chunks):
         local, s = self.project(x)
-        window = summaries.window_mean(s, self.half_width, padding_mask, chunks)
+        window = means.window_mean(s, self.half_width, padding_mask, chunks)
         window = self.dropout(self.window_norm(window))
         return self.combine(local, [window, self.summarise(s, padding_mask, chunks)], chunks)
 
@@ -66,7 +66,7 @@ class WindowedSummaryMixing(SummaryMixing):
     def stream(self, x, state):
         local, s = self.project(x)
         reachable = torch.cat([state.frames, s], dim=1)
-        window = summaries.window_mean(reachable, self.half_width)[:, state.frames.shape[1] :]
+        window = means.window_mean(reachable, self.half_width)[:, state.frames.shape[1] :]
         left_context = state.summary.chunks.left_context_size_frames()
         reach = self.half_width if left_context is None else min(self.half_width, left_context)
         state.frames = reachable[:, max(0, reachable.shape[1] - reach) :].clone()

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 from scipy.signal import resample_poly
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import acoustics, corpus, grammar, languages, voices
+from summarymixing.utils.errors import InputError
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 10.0
 # Part of the settings: raise it with every change that alters the files of a given seed.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import soundfile
 
-from summarymixing.errors import InputError
-from summarymixing.progress import Progress
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.progress import Progress
 
 SETTINGS_FILE = "corpus.json"
 

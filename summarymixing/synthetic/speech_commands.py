@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import acoustics, corpus, voices
+from summarymixing.utils.errors import InputError
 
 SAMPLE_RATE = 16000
 # Part of the settings: raise it with every change that alters the files of a given seed.

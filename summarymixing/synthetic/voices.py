@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 # Values of espeak-ng's speak_lib.h.
 _SYNCHRONOUS = 2

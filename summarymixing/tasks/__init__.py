@@ -1,1 +1,1 @@
-"""Training objectives: one SpeechBrain Brain each, and the data that feeds them."""
+"""Training objectives: one SpeechBrain Brain each."""

@@ -9,9 +9,9 @@ from speechbrain.utils.distributed import if_main_process
 from torch.nn.functional import cross_entropy
 
 from summarymixing.corpora.manifest import write_manifest
-from summarymixing.run_folder import RunFolder
-from summarymixing.tasks.base import Task
-from summarymixing.tasks.classification_data import load_labels
+from summarymixing.data.labels import load_labels
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.training.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ _UNSEEN = -1
 class Classification(Task):
     """Trains a :class:`~summarymixing.lobes.Classifier`, one or several targets at once.
 
-    The loss is the sum of the targets' cross-entropies. Besides the keys of :class:`~summarymixing.tasks.base.Task`
+    The loss is the sum of the targets' cross-entropies. Besides the keys of :class:`~summarymixing.training.task.Task`
     the YAML file has ``label_smoothing``. The run folder holds the classes, from
-    :func:`~summarymixing.tasks.classification_data.make_labels`.
+    :func:`~summarymixing.data.labels.make_labels`.
     """
 
     def __init__(self, experiment, record):

@@ -2,14 +2,14 @@
 
 import speechbrain as sb
 
-from summarymixing.decoding import ctc_greedy_tokens
+from summarymixing.decoding.ctc import ctc_greedy_tokens
 from summarymixing.tasks.recognition import Recognition, ctc_frames, ctc_losses
 
 
 class CTC(Recognition):
     """Trains a :class:`~summarymixing.lobes.CTCModel`, and scores it by greedy decoding.
 
-    :meth:`test` also takes a searcher, such as :func:`~summarymixing.ngram.ctc_beam_search` makes.
+    :meth:`test` also takes a searcher, such as :func:`~summarymixing.decoding.ngram.ctc_beam_search` makes.
     """
 
     def compute_forward(self, batch, stage):

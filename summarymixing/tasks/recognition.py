@@ -6,8 +6,8 @@ import torch
 from speechbrain.utils.distributed import if_main_process
 from torch.nn.functional import ctc_loss
 
-from summarymixing.tasks.base import Task
-from summarymixing.tasks.scoring import score, write_scored
+from summarymixing.metrics.wer import score, write_scored
+from summarymixing.training.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def ctc_frames(tokens, token_counts):
 class Recognition(Task):
     """A Task that turns waveforms into text.
 
-    Besides the keys of :class:`~summarymixing.tasks.base.Task` the YAML file has ``tokenizer``, ``blank_index`` and
+    Besides the keys of :class:`~summarymixing.training.task.Task` the YAML file has ``tokenizer``, ``blank_index`` and
     ``chunk_sampler`` (SpeechBrain's ``DynChunkTrainConfigRandomSampler`` or null).
     """
 

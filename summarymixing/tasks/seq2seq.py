@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from speechbrain.nnet.losses import kldiv_loss
 
-from summarymixing.tasks.processes import gather
 from summarymixing.tasks.recognition import Recognition, ctc_frames, ctc_losses
+from summarymixing.utils.distributed import gather
 
 
 def shifted_tokens(tokens, token_counts, bos_index, eos_index):

@@ -4,8 +4,8 @@ import speechbrain as sb
 import torch
 from torchaudio.functional import rnnt_loss
 
-from summarymixing.errors import InputError
 from summarymixing.tasks.recognition import Recognition, ctc_losses
+from summarymixing.utils.errors import InputError
 
 
 def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
@@ -56,7 +56,7 @@ class Transducer(Recognition):
 
     Besides the keys of :class:`~summarymixing.tasks.recognition.Recognition` the YAML file has ``ctc_weight``,
     ``ctc_epochs`` (the first epochs that use CTC) and ``decoder``
-    (:class:`~summarymixing.decoding.TransducerSearcher`). :meth:`test` also takes another searcher.
+    (:class:`~summarymixing.decoding.transducer.TransducerSearcher`). :meth:`test` also takes another searcher.
     """
 
     def __init__(self, experiment, record):

@@ -5,10 +5,10 @@ from collections import Counter
 
 from speechbrain.utils.distributed import if_main_process
 
-from summarymixing.files import atomic_open
-from summarymixing.run_folder import RunFolder
-from summarymixing.slu import Frame, slu_scores
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.metrics.slu import Frame, slu_scores
 from summarymixing.tasks.seq2seq import Seq2Seq
+from summarymixing.utils.files import atomic_open
 
 #: Metrics of a validation; a test records all of them.
 VALIDATED = ("scenario_accuracy", "action_accuracy", "intent_accuracy", "entity_f1", "slu_f1")
@@ -17,8 +17,8 @@ VALIDATED = ("scenario_accuracy", "action_accuracy", "intent_accuracy", "entity_
 class Understanding(Seq2Seq):
     """Trains an :class:`~summarymixing.lobes.EncoderDecoder` on frames, and scores them by SLURP's metrics.
 
-    The dataset's ``wrd`` is a frame as :class:`~summarymixing.slu.Frame` writes it. Whatever the decoder says is read
-    as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
+    The dataset's ``wrd`` is a frame as :class:`~summarymixing.metrics.slu.Frame` writes it. Whatever the decoder says
+    is read as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
     :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
     """
 
@@ -57,8 +57,8 @@ class Understanding(Seq2Seq):
         -------
         dict
             The metrics of :meth:`~summarymixing.tasks.recognition.Recognition.test` and of
-            :func:`~summarymixing.slu.slu_scores`; ``scenario_majority_accuracy`` and so on, in percent, of always
-            telling what is most frequent in training.
+            :func:`~summarymixing.metrics.slu.slu_scores`; ``scenario_majority_accuracy`` and so on, in percent, of
+            always telling what is most frequent in training.
         """
         result = super().test(name, dataset, loader, search)
         scores = frame_scores(self.scored)
@@ -76,7 +76,7 @@ class Understanding(Seq2Seq):
 
 
 def frame_scores(rows):
-    """SLURP's metrics of decoded rows; see :func:`~summarymixing.slu.slu_scores`.
+    """SLURP's metrics of decoded rows; see :func:`~summarymixing.metrics.slu.slu_scores`.
 
     Arguments
     ---------

@@ -1,9 +1,9 @@
 """The encoder of a finished run as an upstream."""
 
-from summarymixing.errors import InputError
+from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.lobes import SpeechEncoder
-from summarymixing.run_folder import RunFolder
 from summarymixing.upstreams.upstream import Upstream
+from summarymixing.utils.errors import InputError
 
 
 class RunUpstream(Upstream):
@@ -26,7 +26,7 @@ class RunUpstream(Upstream):
     >>> RunUpstream("no/such/run")
     Traceback (most recent call last):
     ...
-    summarymixing.errors.InputError: no/such/run: no such folder; give the folder of a finished run
+    summarymixing.utils.errors.InputError: no/such/run: no such folder; give the folder of a finished run
     """
 
     def __init__(self, run_folder, frozen=True):

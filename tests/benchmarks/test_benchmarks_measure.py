@@ -12,7 +12,7 @@ from summarymixing.benchmarks.measure import Options, measure_cells
 from summarymixing.benchmarks.memory import failure, growth_of, in_fresh_process, is_out_of_memory
 from summarymixing.benchmarks.registry import REGISTRY
 from summarymixing.benchmarks.timing import time_in_turns
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 TINY = {"frames": 24, "rows": 2, "d_model": 16, "layers": 2}
 QUICK = Options(threads=1, rounds=(2, 2))

@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from summarymixing.corpora.audio import inspect_audio, read_audio
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 
 def tone(seconds, rate, hertz=440.0):

@@ -14,7 +14,7 @@ from summarymixing.corpora import commonvoice
 from summarymixing.corpora.commonvoice import prepare
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.text_normalisation import Language
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 #: The columns of releases before and from 17 on.
 OLD = "client_id path sentence up_votes down_votes age gender accents locale segment".split()

@@ -9,8 +9,8 @@ import soundfile
 
 from summarymixing.corpora.librispeech import prepare
 from summarymixing.corpora.manifest import BadRecords, read_manifest, write_manifest
-from summarymixing.errors import InputError, command_line
 from summarymixing.synthetic import make_librispeech
+from summarymixing.utils.errors import InputError, command_line
 
 
 def add(root, split, speaker, number, words=b"GO ON", seconds=1.0, suffix="flac", **options):

@@ -3,7 +3,7 @@
 import pytest
 
 from summarymixing.corpora.preparation import prepare_split, stat_files
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 IDS = [f"r{number:03d}" for number in range(250)]
 FIELDS = ["ID", "wrd"]

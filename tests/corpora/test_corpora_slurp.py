@@ -11,8 +11,8 @@ import soundfile
 from summarymixing.corpora import slurp
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.slurp import prepare
-from summarymixing.errors import InputError
-from summarymixing.slu import Frame
+from summarymixing.metrics.slu import Frame
+from summarymixing.utils.errors import InputError
 
 WAKE = "wake me up at five am this week"
 

@@ -10,7 +10,7 @@ import soundfile
 
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.speech_commands import COMMANDS, WORDS, prepare
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 RATE = 4000  # Hz: small files, and not the rate of the models
 NOISE_SECONDS = {"hum": 20, "rain": 12}

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from summarymixing.corpora.audio import inspect_audio, read_audio
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 SECONDS = 5
 

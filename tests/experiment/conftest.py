@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from summarymixing.errors import InputError
 from summarymixing.experiment import load_experiment
+from summarymixing.utils.errors import InputError
 
 YAML = """\
 # A tiny experiment
 seed: 1234  # any integer
-__set_seed: !apply:summarymixing.seeds.seed_everything [!ref <seed>]
+__set_seed: !apply:summarymixing.utils.seeds.seed_everything [!ref <seed>]
 output_folder: !ref {folder}/<experiment>/<seed>
 number_of_epochs: 5
 lr: 0.1

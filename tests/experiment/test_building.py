@@ -2,7 +2,7 @@
 
 import pytest
 
-from summarymixing.errors import InputError
+from summarymixing.utils.errors import InputError
 
 
 def test_placeholder_names_key_and_option(yaml_file):

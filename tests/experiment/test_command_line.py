@@ -10,9 +10,9 @@ import speechbrain
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
-from summarymixing.errors import InputError, command_line
 from summarymixing.experiment import load_experiment
-from summarymixing.seeds import step_seed
+from summarymixing.utils.errors import InputError, command_line
+from summarymixing.utils.seeds import step_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -243,7 +243,7 @@ def test_cuda_without_a_gpu_is_refused(yaml_file):
 def test_a_program_whose_reader_leaves_ends_without_a_word(tmp_path, stream):
     program = tmp_path / "talk.py"
     program.write_text(
-        "import sys\nfrom summarymixing.errors import command_line\n@command_line\ndef main():\n"
+        "import sys\nfrom summarymixing.utils.errors import command_line\n@command_line\ndef main():\n"
         f"    for number in range(100000):\n        print(number, file=sys.{stream})\nmain()\n"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

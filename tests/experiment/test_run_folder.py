@@ -143,7 +143,7 @@ def test_two_processes_outside_git_share_a_folder(yaml_file, tmp_path):
     """Two processes under torchrun's variables: one writes, both get the objects."""
     program = tmp_path / "load.py"
     program.write_text(
-        "import json\nfrom summarymixing.experiment import load_experiment\n"
+        "import json\nfrom summarymixing.experiment.load import load_experiment\n"
         "import torch.distributed as dist\n"
         "from speechbrain.utils.distributed import ddp_init_group\n"
         "e = load_experiment()\n"

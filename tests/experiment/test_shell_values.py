@@ -4,8 +4,8 @@ import pytest
 from hyperpyyaml import load_hyperpyyaml
 
 from summarymixing.experiment import resolve_yaml
-from summarymixing.shell_values import parse_values
-from summarymixing.yaml_files import key_nodes
+from summarymixing.experiment.shell_values import parse_values
+from summarymixing.experiment.yaml_files import key_nodes
 
 #: Text that YAML reads as something else, or cannot read.
 AWKWARD = [

@@ -8,7 +8,8 @@ import pytest
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
-from summarymixing import lobes, mixers, reference
+from summarymixing import lobes, mixers
+from summarymixing.mixers import reference
 
 D = 16
 KERNEL = 5

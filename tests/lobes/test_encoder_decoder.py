@@ -7,11 +7,12 @@ import pytest
 import torch
 from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 
-from summarymixing.errors import InputError
-from summarymixing.lobes import BeamSearch, EncoderDecoder, TransformerDecoder
-from summarymixing.lobes.contextnet import ContextNet
-from summarymixing.lobes.incremental_decoder import IncrementalDecoder
-from summarymixing.lobes.language_model import load_language_model
+from summarymixing.decoding import BeamSearch
+from summarymixing.decoding.incremental_decoder import IncrementalDecoder
+from summarymixing.decoding.language_model import load_language_model
+from summarymixing.lobes import EncoderDecoder, TransformerDecoder
+from summarymixing.lobes.frontends.contextnet import ContextNet
+from summarymixing.utils.errors import InputError
 
 VOCAB, BOS, EOS = 12, 1, 2
 DECODERS = pytest.mark.parametrize("summary_decoder", [False, True], ids=["attention", "summary"])

@@ -12,7 +12,7 @@ from speechbrain.nnet.attention import RelPosEncXL
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import lobes
-from summarymixing.lobes.convolution import GatedConvolutionBranch, SpatialGatingUnit
+from summarymixing.lobes.encoders.convolution import GatedConvolutionBranch, SpatialGatingUnit
 
 CHUNKS = [DynChunkTrainConfig(4, 1), DynChunkTrainConfig(7, None), DynChunkTrainConfig(16, 0)]
 

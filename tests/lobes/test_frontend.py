@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from summarymixing.lobes import ConvolutionalFrontEnd
-from summarymixing.lobes.masks import padding_mask_from_counts
+from summarymixing.ops.masks import padding_mask_from_counts
 
 SHAPES = {
     "2d": {},

@@ -6,7 +6,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from summarymixing import lobes
 from summarymixing.lobes import masks
-from summarymixing.lobes.masks import frames_and_counts, padding_mask_from_counts
+from summarymixing.ops.masks import frames_and_counts, padding_mask_from_counts
 
 SAMPLES, VOCAB = (16000, 12345, 9601, 160), 12
 TOKENS = torch.tensor([[1, 5, 6]]).expand(len(SAMPLES), 3)

@@ -8,7 +8,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import mixers
-from summarymixing.decoding import GreedyCTC, ctc_greedy_tokens
+from summarymixing.decoding.ctc import GreedyCTC, ctc_greedy_tokens
 from summarymixing.lobes import CTCModel, ModelView
 
 LENGTHS = (16000, 12345, 9601, 9599, 4000, 801, 160, 1)

@@ -12,7 +12,7 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch import nn
 
 from summarymixing.lobes import ConformerEncoder, TransformerASR
-from summarymixing.lobes.transformer_asr import MixerAsSelfAttention
+from summarymixing.lobes.models.transformer_asr import MixerAsSelfAttention
 from summarymixing.mixers import SummaryMixing
 
 VOCAB, FEATURES = 30, 7

@@ -7,7 +7,8 @@ import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from summarymixing import mixers, reference
+from summarymixing import mixers
+from summarymixing.mixers import reference
 
 CHUNKS = DynChunkTrainConfig(4, 1)
 

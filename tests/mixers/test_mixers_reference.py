@@ -8,7 +8,8 @@ from speechbrain.nnet.hypermixing import HyperMixing as SpeechBrainHyperMixing
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.func import functional_call
 
-from summarymixing import mixers, reference
+from summarymixing import mixers
+from summarymixing.mixers import reference
 
 
 def check(case, nhead, x, padding_mask, chunks, tools):

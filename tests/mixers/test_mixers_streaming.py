@@ -6,7 +6,7 @@ import pytest
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
-from summarymixing import reference
+from summarymixing.mixers import reference
 from summarymixing.mixers.summary import SummaryState
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from summarymixing import mixers
-from summarymixing.lobes.conformer import ConformerEncoder
+from summarymixing.lobes.encoders.conformer import ConformerEncoder
 from summarymixing.mixers.projection import HeadLinear
 
 FAMILY = [

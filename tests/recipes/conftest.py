@@ -137,7 +137,7 @@ def train(python, command_line):
 #: Ends the process after a step of an epoch, as a machine does that loses its power.
 KILL = """
 import os, signal
-from summarymixing.tasks.base import Task
+from summarymixing.training.task import Task
 def on_fit_batch_end(self, *arguments):
     if (self.epoch, self.step) == {}:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,12 +11,11 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from summarymixing.classifying import UtteranceClassifier
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.corpora.speech_commands import COMMANDS
-from summarymixing.errors import InputError
-from summarymixing.inference import Transcriber
+from summarymixing.inference import Transcriber, UtteranceClassifier
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 KWS = "recipes/GoogleSpeechCommands/KWS/hparams/conformer.yaml"

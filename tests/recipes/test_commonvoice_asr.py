@@ -9,9 +9,9 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.experiment.yaml_files import resolve_yaml
 from summarymixing.inference import Transcriber
 from summarymixing.synthetic import make_common_voice
-from summarymixing.yaml_files import resolve_yaml
 
 RECIPE = Path(__file__).parents[2] / "recipes/CommonVoice/ASR/transformer"
 HPARAMS = "recipes/CommonVoice/ASR/transformer/hparams"

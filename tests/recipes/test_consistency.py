@@ -12,9 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from summarymixing.experiment import load_experiment, resolve_yaml
-from summarymixing.run_folder import RunFolder
-from summarymixing.yaml_build import resolve
-from summarymixing.yaml_files import RUN_OPTIONS, comparable
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.experiment.yaml_build import resolve
+from summarymixing.experiment.yaml_files import RUN_OPTIONS, comparable
 
 ROOT = Path(__file__).parents[2]
 #: SpeechBrain's.
@@ -63,7 +63,7 @@ def test_every_experiment_loads(experiment, command_line, tmp_path):
 
 def read_keys(script):
     """Keys of `hparams` that a script and the modules of the package that it imports read by themselves."""
-    files, keys = [script, ROOT / "summarymixing/inference.py"], set()
+    files, keys = [script, ROOT / "summarymixing/inference/transcriber.py"], set()
     for file in files:  # grows
         code = file.read_text()
         keys.update(re.findall(r'hparams(?:(?:\.get\()?[.\["\']{1,2}|, ")(\w+)', code))

@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-from summarymixing.classifying import UtteranceClassifier
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.inference import Transcriber
-from summarymixing.tasks.scoring import score
+from summarymixing.inference import Transcriber, UtteranceClassifier
+from summarymixing.metrics.wer import score
 
 
 def three_recordings(run_folder, split):

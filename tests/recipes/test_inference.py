@@ -16,9 +16,9 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.decoding import ctc_greedy_tokens
-from summarymixing.errors import InputError
+from summarymixing.decoding.ctc import ctc_greedy_tokens
 from summarymixing.inference import Transcriber
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ import torch
 from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.errors import InputError
-from summarymixing.tasks.base import Task
-from summarymixing.tasks.tokenizer import fetch_tokenizer, train_tokenizer
+from summarymixing.data.tokenizer import fetch_tokenizer, train_tokenizer
+from summarymixing.training.task import Task
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 TRANSFORMER = "recipes/LibriSpeech/ASR/transformer/hparams/conformer.yaml"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
-from summarymixing.yaml_files import resolve_yaml
+from summarymixing.experiment.yaml_files import resolve_yaml
 
 RECIPES = Path(__file__).parents[2] / "recipes/LibriSpeech/ASR"
 

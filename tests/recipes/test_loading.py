@@ -7,7 +7,7 @@ import soundfile
 import torch
 
 from summarymixing.experiment import load_experiment
-from summarymixing.yaml_files import key_nodes, resolve_yaml
+from summarymixing.experiment.yaml_files import key_nodes, resolve_yaml
 
 #: Forbids every write from here on: what opens a file for writing, and what changes a folder.
 WATCH = """
@@ -35,8 +35,8 @@ print(Transcriber({run!r}).transcribe([{audio!r}])[0])
 """
 TOOL = """
 import runpy, sys
-import soundfile, torchaudio, summarymixing.streaming_table
-import summarymixing.inference, summarymixing.classifying, summarymixing.comparison, speechbrain.inference
+import soundfile, torchaudio, summarymixing.reports.streaming_table
+import summarymixing.inference, summarymixing.reports.comparison, speechbrain.inference
 sys.argv = {words!r}
 {watch}
 runpy.run_path({words!r}[0], run_name="__main__")

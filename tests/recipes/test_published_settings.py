@@ -10,8 +10,8 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.augment.freq_domain import SpectrogramDrop, Warping
 from torch import nn
 
+from summarymixing.experiment.yaml_files import resolve_yaml
 from summarymixing.mixers import SummaryMixingLite
-from summarymixing.yaml_files import resolve_yaml
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BRANCHFORMER = "LibriSpeech/ASR/transformer/hparams/branchformer_summarymixing.yaml"

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.tasks.scoring import score
+from summarymixing.metrics.wer import score
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = "hparams/conformer_summarymixing.yaml"

@@ -7,7 +7,7 @@ import torch
 
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.inference import Transcriber
-from summarymixing.slu import Frame, slu_scores
+from summarymixing.metrics.slu import Frame, slu_scores
 
 HPARAMS = "recipes/SLURP/SLU/direct/hparams"
 SUMMARY, ATTENTION = f"{HPARAMS}/conformer_summarymixing.yaml", f"{HPARAMS}/branchformer_mhsa.yaml"

@@ -14,14 +14,14 @@ import torch
 from ruamel.yaml import YAML
 from speechbrain.dataio.batch import PaddedBatch
 
-from summarymixing import experiment as experiments_module
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.experiment import load as experiments_module
 from summarymixing.tasks.ctc import CTC
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.tasks.transducer import Transducer
 from summarymixing.tasks.understanding import Understanding
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = "hparams/conformer_summarymixing.yaml"
@@ -47,7 +47,7 @@ TASKS = {
 #: Runs a program, and notes in $NOTES what each process reads, computes and writes.
 WITNESS = """
 import json, os, runpy, signal, sys, time
-from summarymixing.tasks.base import Task
+from summarymixing.training.task import Task
 from summarymixing.tasks.seq2seq import Seq2Seq
 
 program = sys.argv.pop(1)

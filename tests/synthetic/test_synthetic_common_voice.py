@@ -6,8 +6,8 @@ import unicodedata
 import pytest
 import soundfile
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import common_voice, grammar, languages, make_common_voice
+from summarymixing.utils.errors import InputError
 
 TABLES = ["train", "dev", "test", "validated", "invalidated", "other"]
 HEADERS = {

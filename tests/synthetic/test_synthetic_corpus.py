@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import corpus
+from summarymixing.utils.errors import InputError
 
 SETTINGS = {"layout": "one file", "minutes": 2.0, "seed": 0}
 

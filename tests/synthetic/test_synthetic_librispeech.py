@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import librispeech, make_librispeech
+from summarymixing.utils.errors import InputError
 
 SPLITS = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
 TOOL = Path(__file__).parents[2] / "tools" / "make_corpus.py"

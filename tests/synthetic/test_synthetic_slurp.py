@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import commands, grammar, make_slurp, slurp
+from summarymixing.utils.errors import InputError
 
 FILES = ["train", "devel", "test", "train_synthetic"]
 SCENARIOS = """alarm audio calendar cooking datetime email general iot lists music news play qa recommendation social

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import make_speech_commands, speech_commands
+from summarymixing.utils.errors import InputError
 
 # As in the paper on the data set (Warden, 2018).
 V1 = """bed bird cat dog down eight five four go happy house left marvin nine no off on one right seven sheila six stop

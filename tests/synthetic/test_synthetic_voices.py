@@ -11,8 +11,8 @@ import espeakng_loader
 import numpy as np
 import pytest
 
-from summarymixing.errors import InputError
 from summarymixing.synthetic import acoustics, grammar, voices
+from summarymixing.utils.errors import InputError
 
 SPLITS = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
 TEXT = "the old farmer walked slowly across the field , while seven horses watched"

@@ -14,14 +14,14 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from summarymixing.corpora.manifest import read_manifest, write_manifest
-from summarymixing.errors import InputError
-from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks.classification import Classification, classification_scores
-from summarymixing.tasks.classification_data import (
+from summarymixing.data.labels import (
     classification_splits,
     load_labels,
     read_piece,
 )
+from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.tasks.classification import Classification, classification_scores
+from summarymixing.utils.errors import InputError
 
 YAML = Path(__file__).parents[2] / "recipes/SLURP/SLU/classification/hparams/conformer.yaml"
 SMALL = {

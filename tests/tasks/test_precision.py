@@ -9,10 +9,10 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.autocast import TorchAutocast
 
-from summarymixing import summaries
-from summarymixing.errors import InputError
 from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.ops import means
 from summarymixing.tasks import ctc, recognition, seq2seq, transducer
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes/LibriSpeech/ASR"
@@ -110,7 +110,7 @@ def witness(monkeypatch):
     for module, name in losses_of:
         monkeypatch.setattr(module, name, watch(name, getattr(module, name)))
 
-    def utterance_mean(s, padding_mask=None, original=summaries.utterance_mean):
+    def utterance_mean(s, padding_mask=None, original=means.utterance_mean):
         found = original(s, padding_mask)
         exact = original(s.detach().double(), padding_mask)
         # All that may be lost is the rounding of the result to its own type.
@@ -118,7 +118,7 @@ def witness(monkeypatch):
         errors.append(float(relative.max()) / torch.finfo(s.dtype).eps)
         return found
 
-    monkeypatch.setattr(summaries, "utterance_mean", utterance_mean)
+    monkeypatch.setattr(means, "utterance_mean", utterance_mean)
     return losses, errors
 
 

@@ -9,8 +9,8 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 
 from summarymixing.corpora import librispeech
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.seq2seq import Seq2Seq, shifted_tokens
 
 HPARAMS = Path(__file__).parents[2] / "recipes/LibriSpeech/ASR/transformer/hparams"

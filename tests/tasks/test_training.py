@@ -15,12 +15,12 @@ import torch
 from speechbrain.nnet import schedulers
 
 from summarymixing.corpora import librispeech
-from summarymixing.errors import InputError
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks import base, recognition
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.ctc import CTC
-from summarymixing.tasks.schedules import Schedule
+from summarymixing.training.schedules import Schedule
+from summarymixing.utils.errors import InputError
 
 YAML = Path(__file__).parents[2] / "hparams/conformer.yaml"
 SMALL = {
@@ -416,7 +416,7 @@ import torch
 from speechbrain.utils.distributed import ddp_init_group
 from summarymixing.corpora import librispeech
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.tasks.ctc import CTC
 
 experiment = load_experiment(sys.argv[2:])

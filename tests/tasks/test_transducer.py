@@ -9,7 +9,7 @@ import torch
 from speechbrain.augment.augmenter import Augmenter
 from speechbrain.nnet.losses import ctc_loss
 
-from summarymixing.decoding import TransducerSearcher
+from summarymixing.decoding.transducer import TransducerSearcher
 from summarymixing.lobes import (
     ConformerEncoder,
     ConvolutionalFrontEnd,

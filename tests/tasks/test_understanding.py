@@ -10,9 +10,9 @@ import torch
 
 from summarymixing.corpora import slurp
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.slu import Frame, slu_scores
-from summarymixing.tasks.asr_data import asr_splits
+from summarymixing.metrics.slu import Frame, slu_scores
 from summarymixing.tasks.understanding import VALIDATED, Understanding
 
 HPARAMS = Path(__file__).parents[2] / "recipes/SLURP/SLU/direct/hparams"

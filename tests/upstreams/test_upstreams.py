@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from summarymixing.errors import InputError
+from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.lobes import (
     ConformerEncoder,
     ContextNet,
@@ -13,9 +13,9 @@ from summarymixing.lobes import (
     LogMel,
     SpeechEncoder,
 )
-from summarymixing.positions import SinusoidalPositions
-from summarymixing.run_folder import RunFolder
+from summarymixing.ops.positions import SinusoidalPositions
 from summarymixing.upstreams import Featurizer, RunUpstream
+from summarymixing.utils.errors import InputError
 
 YAML = """
 layers: !new:summarymixing.lobes.{encoder} {{num_layers: 3, d_model: 16, layerdrop_prob: 0.5, {options}}}

@@ -5,12 +5,12 @@ from functools import partial
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import speech_commands
-from summarymixing.errors import command_line
+from summarymixing.data.labels import classification_splits
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks.classification import Classification
-from summarymixing.tasks.classification_data import classification_splits
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

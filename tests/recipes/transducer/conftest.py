@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from summarymixing.corpora import librispeech
+from summarymixing.data.tokenizer import train_tokenizer
 from summarymixing.experiment import load_experiment
 from summarymixing.inference import Transcriber
-from summarymixing.tasks.tokenizer import train_tokenizer
 
 HPARAMS = "recipes/LibriSpeech/ASR/transducer/hparams"
 

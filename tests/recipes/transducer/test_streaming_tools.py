@@ -13,8 +13,8 @@ import soundfile
 import torch
 
 from summarymixing.corpora.audio import read_audio, resampled
-from summarymixing.streaming_table import read_utterances
-from summarymixing.tasks.scoring import score
+from summarymixing.metrics.wer import score
+from summarymixing.reports.streaming_table import read_utterances
 
 ROOT = Path(__file__).parents[3]
 

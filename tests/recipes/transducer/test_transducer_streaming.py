@@ -10,8 +10,8 @@ from speechbrain.inference.ASR import EncoderDecoderASR
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing.corpora.audio import read_audio
-from summarymixing.errors import InputError
 from summarymixing.inference import Transcriber
+from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 RECIPE = ROOT / "recipes" / "LibriSpeech" / "ASR" / "transducer"

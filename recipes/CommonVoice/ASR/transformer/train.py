@@ -5,13 +5,13 @@ from functools import partial
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import commonvoice
-from summarymixing.errors import command_line
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks.asr_data import asr_splits
-from summarymixing.tasks.processes import process_count
 from summarymixing.tasks.seq2seq import Seq2Seq
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.distributed import process_count
+from summarymixing.utils.errors import command_line
 
 
 @command_line

@@ -4,13 +4,13 @@ import sys
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import librispeech
-from summarymixing.errors import command_line
+from summarymixing.data.transcripts import asr_splits
+from summarymixing.decoding.ngram import check_language_model
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.ngram import check_language_model
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.ctc import CTC
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

@@ -4,12 +4,12 @@ import sys
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import librispeech
-from summarymixing.errors import command_line
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.seq2seq import Seq2Seq
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

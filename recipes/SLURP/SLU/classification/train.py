@@ -5,13 +5,13 @@ from functools import partial
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import slurp
-from summarymixing.errors import command_line
+from summarymixing.data.labels import classification_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.pretrained import start_encoder
 from summarymixing.tasks.classification import Classification
-from summarymixing.tasks.classification_data import classification_splits
+from summarymixing.upstreams.pretrained import start_encoder
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

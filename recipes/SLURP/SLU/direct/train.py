@@ -5,13 +5,13 @@ import sys
 
 from speechbrain.utils.distributed import ddp_init_group
 
-from summarymixing.allocator import keep_freed_memory
 from summarymixing.corpora import slurp
-from summarymixing.errors import command_line
+from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.pretrained import start_encoder
-from summarymixing.tasks.asr_data import asr_splits
 from summarymixing.tasks.understanding import Understanding
+from summarymixing.upstreams.pretrained import start_encoder
+from summarymixing.utils.allocator import keep_freed_memory
+from summarymixing.utils.errors import command_line
 
 
 @command_line

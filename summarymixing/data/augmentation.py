@@ -1,0 +1,170 @@
+"""Waveform augmentation on the fly."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from summarymixing.corpora.audio import read_audio
+from summarymixing.corpora.speech_commands import NOISE_PARTS
+from summarymixing.utils.errors import InputError
+
+
+class ColouredNoise(nn.Module):
+    """Adds Gaussian noise whose spectrum falls by a random slope, at a random level.
+
+    SpeechBrain's ``AddNoise`` without noise recordings knows white noise alone, which is easy to tell from speech.
+
+    Arguments
+    ---------
+    snr_low, snr_high : float
+        Speech over noise power in dB, drawn uniformly for each utterance.
+    slope_low, slope_high : float
+        Noise power falls with frequency f as ``1 / f ** slope``: 0 is white, 1 pink, 2 brown.
+    probability : float
+        Share of utterances that get noise.
+    sample_rate : int
+        In Hz.
+
+    Example
+    -------
+    >>> noisy = ColouredNoise(snr_low=5, snr_high=15)(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> noisy.shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, snr_low=0.0, snr_high=30.0, slope_low=0.0, slope_high=2.0, probability=1.0, sample_rate=16000):
+        super().__init__()
+        self.snr = (snr_low, snr_high)
+        self.slope = (slope_low, slope_high)
+        self.probability = probability
+        self.sample_rate = sample_rate
+
+    def forward(self, wavs, lengths):
+        """Add noise.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            (B, samples), zero at padding.
+        lengths : torch.Tensor
+            (B,) real length of each row over the longest.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, samples); padding stays silent.
+        """
+        batch, samples = wavs.shape
+        draws = torch.rand(3, batch, 1, device=wavs.device)
+        snr = self.snr[0] + draws[0] * (self.snr[1] - self.snr[0])
+        slope = self.slope[0] + draws[1] * (self.slope[1] - self.slope[0])
+        # 1.024 s blocks, shaped and repeated end to end: the spectrum of noise needs no longer transform.
+        block = 16384
+        white = torch.randn(batch, -(-samples // block), block, device=wavs.device)
+        spectrum = torch.fft.rfft(white)
+        frequency = torch.fft.rfftfreq(block, 1 / self.sample_rate, device=wavs.device).clamp(min=50.0)
+        spectrum = spectrum * (frequency ** (-slope / 2)).unsqueeze(1)
+        noise = torch.fft.irfft(spectrum, block).flatten(1)[:, :samples]
+        # Padding counts in neither power: the ratio is that of the utterance's own samples.
+        real = torch.arange(samples, device=wavs.device) < _sample_counts(wavs, lengths)
+        noise = noise * real
+        ratio = wavs.square().sum(1, keepdim=True) / noise.square().sum(1, keepdim=True).clamp(min=1e-10)
+        level = (ratio / 10 ** (snr / 10)).sqrt()
+        return wavs + torch.where(draws[2] < self.probability, level, 0.0) * noise
+
+
+class BackgroundNoise(nn.Module):
+    """Adds a random piece of recorded noise, at a random volume.
+
+    SpeechBrain's ``AddNoise`` reads recordings in an order of its own, which a resumed run would begin again. Here
+    everything is drawn from the step's generator, each utterance has a piece of its own, and the volume is that of
+    Speech Commands' published protocol: a factor, whatever the speech's.
+
+    Arguments
+    ---------
+    folder : str
+        With .wav files, read at the first call. Of each only the part that Speech Commands' training set may use: the
+        silence of the other splits is cut from the rest.
+    volume : float
+        The noise is multiplied by a factor drawn uniformly from 0 to this.
+    probability : float
+        Share of utterances that get noise.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    InputError
+        At the first call, if the folder holds no .wav file.
+
+    Example
+    -------
+    >>> import soundfile, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> soundfile.write(folder + "/hum.wav", torch.rand(160000).numpy(), 16000)
+    >>> BackgroundNoise(folder)(torch.zeros(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, folder, volume=0.1, probability=0.8, sample_rate=16000):
+        super().__init__()
+        self.folder, self.volume, self.probability, self.sample_rate = folder, volume, probability, sample_rate
+        self.noise = None
+
+    def _read(self, device):
+        first, last = NOISE_PARTS["train"]
+        recordings = [read_audio(path, self.sample_rate) for path in sorted(Path(self.folder).glob("*.wav"))]
+        if not recordings:
+            raise InputError(f"{self.folder}: holds no .wav file of background noise; set the key augment to null")
+        recordings = [noise[int(first * len(noise)) : int(last * len(noise))].to(device) for noise in recordings]
+        self.sizes = torch.tensor([len(noise) for noise in recordings], device=device)
+        self.noise = torch.cat(recordings)
+
+    def forward(self, wavs, lengths):
+        """Add noise to waveforms (B, samples), zero at padding, of relative lengths (B,); padding stays zero."""
+        if self.noise is None:
+            self._read(wavs.device)
+        batch, samples = wavs.shape
+        draws = torch.rand(3, batch, 1, device=wavs.device)
+        which = torch.randint(len(self.sizes), (batch, 1), device=wavs.device)
+        size, offset = self.sizes[which], (self.sizes.cumsum(0) - self.sizes)[which]
+        times = torch.arange(samples, device=wavs.device)
+        # From a random place on; a recording that is too short begins again.
+        noise = self.noise[offset + ((draws[0] * size).long() + times) % size]
+        volume = torch.where(draws[1] < self.probability, draws[2] * self.volume, 0.0)
+        return wavs + volume * noise * (times < _sample_counts(wavs, lengths))
+
+
+class TimeShift(nn.Module):
+    """Shifts each utterance by a random time within its own length, zeros where nothing is left.
+
+    Arguments
+    ---------
+    seconds : float
+        Largest shift to either side.
+    sample_rate : int
+        In Hz.
+
+    Example
+    -------
+    >>> TimeShift(0.1)(torch.ones(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, seconds=0.1, sample_rate=16000):
+        super().__init__()
+        self.samples = round(seconds * sample_rate)
+
+    def forward(self, wavs, lengths):
+        """Shift waveforms (B, samples) of relative lengths (B,)."""
+        batch, samples = wavs.shape
+        shift = torch.randint(-self.samples, self.samples + 1, (batch, 1), device=wavs.device)
+        source = torch.arange(samples, device=wavs.device) - shift
+        counts = _sample_counts(wavs, lengths)
+        inside = (source >= 0) & (source < counts) & (torch.arange(samples, device=wavs.device) < counts)
+        return wavs.gather(1, source.clamp(0, samples - 1)) * inside
+
+
+def _sample_counts(wavs, lengths):
+    return (lengths * wavs.shape[1]).round().long().unsqueeze(1)

@@ -1,0 +1,66 @@
+"""Greedy CTC decoding, of whole utterances and as frames arrive."""
+
+import torch
+
+
+def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
+    """Best token a frame, repeats merged, blanks dropped.
+
+    Parameters
+    ----------
+    log_probs : tuple of torch.Tensor, or torch.Tensor
+        What :class:`~summarymixing.lobes.CTCModel` gives: (B, T, V) and the frame counts (B,). Or (B, T, V) alone,
+        of which every frame is read: padding must be blank, as :class:`~summarymixing.lobes.ModelView` makes it.
+    wav_lens : torch.Tensor, optional
+        Given by SpeechBrain's ``EncoderASR`` and not used: rounding relative lengths would cost some utterances
+        their last frame.
+    blank_index : int
+        The blank.
+
+    Returns
+    -------
+    list of list of int
+        Tokens of each utterance.
+
+    Examples
+    --------
+    >>> import torch
+    >>> best = torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2, 2, 0]]), 3).float()
+    >>> ctc_greedy_tokens(best), ctc_greedy_tokens((best, torch.tensor([4])))
+    ([[1, 1, 2]], [[1, 1]])
+    """
+    if not isinstance(log_probs, torch.Tensor):
+        log_probs = (row[:count] for row, count in zip(log_probs[0], log_probs[1].tolist(), strict=True))
+    return [GreedyCTC(blank_index).decode(row) for row in log_probs]
+
+
+class GreedyCTC:
+    """Greedy CTC decoding of one stream: tokens grow with the frames.
+
+    Arguments
+    ---------
+    blank_index : int
+        The blank.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = GreedyCTC()
+    >>> decoder.decode(torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+    [1]
+    >>> decoder.decode(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
+    [1, 1]
+    """
+
+    def __init__(self, blank_index=0):
+        self.blank_index = blank_index
+        self.previous = blank_index
+        self.tokens = []
+
+    def decode(self, log_probs):
+        """Take in frames (T, V); return all the tokens so far."""
+        for token in log_probs.argmax(-1).tolist():
+            if token != self.previous and token != self.blank_index:
+                self.tokens.append(token)
+            self.previous = token
+        return self.tokens

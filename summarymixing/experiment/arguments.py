@@ -1,0 +1,174 @@
+"""The command line of a training: the YAML file, SpeechBrain's run options, and keys of the file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import speechbrain
+from speechbrain.utils.run_opts import RunOptions
+
+from summarymixing.experiment.shell_values import TRUTH, parse_values
+from summarymixing.experiment.yaml_files import RUN_OPTIONS, suggestion
+from summarymixing.utils.errors import InputError
+
+#: SpeechBrain's run options that are on or off.
+_FLAGS = {option for option in RUN_OPTIONS if RunOptions().as_dict().get(option) is False}
+
+
+def split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
+    """Separate the YAML file, the words of run options and the words of each overridden key.
+
+    SpeechBrain's parser alone is not enough: it takes a YAML key that begins like a run option for
+    that option, and cuts a value at every "=".
+
+    Parameters
+    ----------
+    argv : list of str
+        Without the program.
+
+    Returns
+    -------
+    str
+        The YAML file.
+    list of str
+        Words of run options.
+    dict of str to list of str
+        The words behind each other ``--key``.
+
+    Raises
+    ------
+    InputError
+        If there is no YAML file, or a word belongs to no key.
+
+    Examples
+    --------
+    >>> split_arguments(["tiny.yaml", "--lr=0.1", "--device", "cpu", "--test_splits", "a", "b"])
+    ('tiny.yaml', ['--device', 'cpu'], {'lr': ['0.1'], 'test_splits': ['a', 'b']})
+    """
+    if argv and argv[0] in ("-h", "--help"):
+        speechbrain.parse_arguments(argv)  # prints the run options and exits
+    if not argv or argv[0].startswith("-"):
+        raise InputError("the first argument must be the YAML file of an experiment")
+    options: list[str] = []
+    keys: dict[str, list[str]] = {}
+    current = None
+    for word in argv[1:]:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            if name in RUN_OPTIONS:
+                options.append(word)
+                current = None if equals else options
+            else:
+                current = keys[name] = [value] if equals else []
+        elif current is None:
+            raise InputError(f"argument '{word}' belongs to no --key")
+        else:
+            current.append(word)
+    return argv[0], options, keys
+
+
+def refuse_unknown(words, keys: set[str], yaml_file: str) -> None:
+    """Refuse a key that the YAML file does not have; the message names the closest that it has.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Keys on the command line.
+    keys : set of str
+        Keys of the file.
+    yaml_file : str
+        The file, for error messages.
+
+    Raises
+    ------
+    InputError
+        For the first unknown key.
+
+    Examples
+    --------
+    >>> refuse_unknown(["lr"], {"lr", "seed"}, "tiny.yaml")
+    """
+    for key in words:
+        if key in keys:
+            continue
+        parent, _, part = key.replace("]", "").replace("[", ".").partition(".")
+        if part and parent in keys:
+            raise InputError(
+                f"{yaml_file}: --{key}: replace a part of '{parent}' with --{parent} \"{{{part}: value}}\""
+            )
+        hint = suggestion(key, keys | RUN_OPTIONS)
+        raise InputError(f"{yaml_file}: --{key} is neither a top-level key of this file nor a run option{hint}")
+
+
+def parse_run_options(yaml_file: str, words: list[str]) -> tuple[RunOptions, dict]:
+    """Let SpeechBrain parse its options; argparse's usage page becomes one line.
+
+    A flag may be given a truth value, which argparse does not take: ``--skip_nonfinite_grads no``.
+
+    Parameters
+    ----------
+    yaml_file : str
+        The experiment's.
+    words : list of str
+        From `split_arguments`.
+
+    Returns
+    -------
+    RunOptions
+        All of them, but for flags.
+    dict
+        Those that were typed, in the order of their names.
+
+    Raises
+    ------
+    InputError
+        For a bad value.
+
+    Examples
+    --------
+    >>> parse_run_options("tiny.yaml", ["--device=cpu", "--debug", "no"])[1]
+    {'debug': False, 'device': 'cpu'}
+    """
+    flags, words = _split_flags(words)
+    page = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(page):
+            _, options, rest = speechbrain.parse_arguments([yaml_file, *words])
+    except SystemExit as error:
+        reason = page.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise InputError(f"bad run option: {reason}") from error
+    if rest:
+        raise InputError(f"bad run option: one value too many in: {' '.join(words)}")
+    typed = {key: options[key] for key in options.overridden_args}
+    if "optimizer_step_limit" in typed:  # the one number that SpeechBrain leaves as text
+        words = {"optimizer_step_limit": [typed["optimizer_step_limit"]]}
+        typed |= parse_values(words, "optimizer_step_limit: 1", yaml_file)
+    return options, dict(sorted({**typed, **flags}.items()))
+
+
+def _split_flags(words: list[str]) -> tuple[dict[str, bool], list[str]]:
+    """Separate SpeechBrain's flags, which argparse can only set: ``--flag``, ``--flag no``, ``--flag=no``."""
+    flags: dict[str, bool] = {}
+    others: list[str] = []
+    current = None
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in _FLAGS:
+            flags[name] = _truth(name, value) if equals else True
+            current = None if equals else name
+        elif current and not word.startswith("--"):
+            flags[current] = _truth(current, word)
+            current = None
+        else:
+            others.append(word)
+            current = None
+    return flags, others
+
+
+def _truth(option: str, word: str) -> bool:
+    if word.lower() not in TRUTH:
+        raise InputError(
+            f"bad run option: --{option} {word}: give one of {', '.join(TRUTH)}, or nothing, which is true"
+        )
+    return TRUTH[word.lower()]

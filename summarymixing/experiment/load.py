@@ -1,0 +1,313 @@
+"""Load an experiment: a YAML file and a command line become objects and a run folder.
+
+Seeding is part of the YAML file, as in SpeechBrain's own recipes. The line must stand above the
+first key that builds a module, because HyperPyYAML builds objects in the order of the file::
+
+    seed: 1234
+    __set_seed: !apply:summarymixing.utils.seeds.seed_everything [!ref <seed>]
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ruamel.yaml
+import torch
+from hyperpyyaml.core import recursive_update
+from speechbrain.core import DEFAULT_LOG_CONFIG
+from speechbrain.utils.distributed import get_local_rank, get_rank, infer_device
+from speechbrain.utils.logger import setup_logging
+
+from summarymixing.experiment.arguments import parse_run_options, refuse_unknown, split_arguments
+from summarymixing.experiment.record import RunRecord
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.experiment.shell_values import parse_values
+from summarymixing.experiment.value_checks import check_device, check_values
+from summarymixing.experiment.yaml_build import build, resolve
+from summarymixing.experiment.yaml_files import comparable, resolve_yaml, top_level_keys
+from summarymixing.utils.errors import InputError
+
+__all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_yaml"]
+
+#: Top-level keys and run options that may change between two starts of one run: how long it
+#: trains, where its folder now lies, how it is decoded, and what does not touch the numbers.
+RESUMABLE = {
+    "number_of_epochs",
+    "optimizer_step_limit",
+    "lr_schedule",  # a schedule of a stated number of steps ends with them, and more epochs need a longer one
+    "total_steps",
+    "output_folder",
+    "audio_normalizer",  # is used by SpeechBrain's interfaces alone
+    "modules",  # names of objects that other keys describe
+    "test_splits",
+    "test_archive",
+    "test_beam_size",
+    "ctc_weight_decode",
+    "ctc_candidates",
+    "temperature",
+    "max_decode_ratio",
+    "language_model",
+    "tokenizer_source",  # a finished run's tokens are compared with it
+    "lm_model",
+    "lm_weight",
+    "ngram_lm",
+    "word_score",
+    "eval_batch_size",
+    "num_workers",
+    "device",
+    "test_only",
+    "debug",
+    "debug_batches",
+    "debug_epochs",
+    "debug_persistently",
+    "noprogressbar",
+    "tqdm_colored_bar",
+    "log_config",
+    "ckpt_interval_minutes",
+    "ckpt_interval_steps",
+    "find_unused_parameters",
+    "profile_training",
+    "profile_warmup",
+    "profile_steps",
+}
+
+#: Top-level keys that may be null until the data say what they are (:meth:`Experiment.settle`), and what stands for
+#: them when the objects are first built, so that a mistake in any other key shows before hours of preparation.
+FROM_DATA = {"vocab_size": 8}
+
+
+@dataclass
+class Experiment:
+    """A loaded experiment.
+
+    Attributes
+    ----------
+    name : str
+        The YAML key ``experiment``: by default the name of the YAML file.
+    yaml_file : pathlib.Path
+        The file named on the command line.
+    run_folder : pathlib.Path
+        The YAML key ``output_folder``; exists.
+    hparams : dict
+        What HyperPyYAML built.
+    run_opts : dict
+        The SpeechBrain run options typed on the command line, and no defaults: SpeechBrain lets
+        ``run_opts`` win over the YAML file, so a default here would undo the file's precision,
+        gradient accumulation, step limit and clipping. Under ``torchrun`` also the device of this
+        process and the backend.
+    overrides : dict
+        The top-level keys replaced on the command line.
+    argv : list of str
+        The command line, without the program.
+    text : str
+        The complete YAML text, overrides included.
+    """
+
+    name: str
+    yaml_file: Path
+    run_folder: Path
+    hparams: dict
+    run_opts: dict = field(default_factory=dict)
+    overrides: dict = field(default_factory=dict)
+    argv: list[str] = field(default_factory=list)
+    text: str = ""
+
+    def settle(self, **values) -> None:
+        """Give keys of `FROM_DATA` their values: the objects are built anew, and recorded with them.
+
+        Parameters
+        ----------
+        **values
+            The keys, null so far, and what the data say.
+
+        Raises
+        ------
+        InputError
+            If an object cannot be built with them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> lines = [f"output_folder: {folder}/run", "vocab_size: null"]
+        >>> lines.append("output: !new:torch.nn.Linear [4, !ref <vocab_size>]")
+        >>> _ = (folder / "tiny.yaml").write_text("\\n".join(lines))
+        >>> experiment = load_experiment([str(folder / "tiny.yaml")])
+        >>> experiment.settle(vocab_size=28)
+        >>> experiment.hparams["output"].out_features
+        28
+        >>> "vocab_size: 28" in (experiment.run_folder / "hyperparams.yaml").read_text()
+        True
+        """
+        self.text = _apply_overrides(self.text, values, str(self.yaml_file))
+        self.hparams.update(build(resolve(self.text, str(self.yaml_file)), str(self.yaml_file)))
+        if _is_first_process():
+            RunFolder(self.run_folder).write_text(self.text)
+
+
+def load_experiment(argv: list[str] | None = None) -> Experiment:
+    """Load the experiment that a command line names, and open its run folder.
+
+    The run folder receives ``log.txt`` and ``hyperparams.yaml``, the complete HyperPyYAML file
+    with the command line's overrides in it. The process itself is left as it is: under ``torchrun``
+    a program joins the others with ``ddp_init_group(experiment.run_opts)``.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        A YAML file, then SpeechBrain run options and ``--key value`` for top-level keys. By
+        default the arguments of the program. A part of a mapping is replaced by
+        ``--key "{part: value}"``. A run option that is also a key of the file sets both.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    InputError
+        For bad arguments, a bad YAML file, an object that cannot be built, and a run folder that
+        holds a run of something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "tiny.yaml").write_text(f"seed: 1\\noutput_folder: {folder}/run\\n")
+    >>> experiment = load_experiment([str(folder / "tiny.yaml"), "--seed", "3", "--device", "cpu"])
+    >>> experiment.name, experiment.hparams["seed"], experiment.run_opts
+    ('tiny', 3, {'device': 'cpu'})
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    yaml_file, option_words, key_words = split_arguments(argv)
+    text = resolve_yaml(yaml_file)
+    keys = set(top_level_keys(text, yaml_file))
+    refuse_unknown(key_words, keys, yaml_file)
+    overrides = parse_values(key_words, text, yaml_file)
+    options, run_opts = parse_run_options(yaml_file, option_words)
+    # The YAML may refer to a run option's key, and its record must show the value that was used.
+    overrides.update({key: value for key, value in run_opts.items() if key in keys})
+    text = _apply_overrides(text, overrides, yaml_file)
+    if get_local_rank() is not None:
+        run_opts.update(_process_options(run_opts))
+
+    resolved = resolve(text, yaml_file)
+    plain = {**ruamel.yaml.YAML().load(resolved), **run_opts}
+    check_values(plain, yaml_file)
+    if plain.get("device") is not None:
+        check_device(plain["device"])
+    run_folder = _run_folder(plain, yaml_file)
+    text = _apply_overrides(text, _recorded(_unsettled(text), RunFolder(run_folder)), yaml_file)
+    _refuse_other_run(text, RunFolder(run_folder))
+    unsettled = _unsettled(text)
+    stand_ins = {key: FROM_DATA[key] for key in unsettled}
+    hparams = build(resolve(_apply_overrides(text, stand_ins, yaml_file), yaml_file), yaml_file)
+    hparams.update(dict.fromkeys(unsettled))
+    if _is_first_process():
+        _open_run_folder(RunFolder(run_folder), text, options.log_config)
+    return Experiment(
+        name=str(hparams["experiment"]),
+        yaml_file=Path(yaml_file),
+        run_folder=run_folder,
+        hparams=hparams,
+        run_opts=run_opts,
+        overrides=overrides,
+        argv=argv,
+        text=text,
+    )
+
+
+def _is_first_process() -> bool:
+    # SpeechBrain's if_main_process takes every process for the main one until the group is started; and its get_rank
+    # knows SLURM, where several runs that have nothing to do with each other may have a rank each.
+    return get_local_rank() is None or get_rank() == 0
+
+
+def _process_options(run_opts: dict) -> dict:
+    """Run options of a process that torchrun started: a GPU of its own, or gloo on a CPU."""
+    rank, device = get_local_rank(), run_opts.get("device") or infer_device()
+    if device == "cpu":
+        return {"distributed_backend": "gloo", **run_opts, "device": device}
+    if device == "cuda":
+        device = f"cuda:{rank}"  # SpeechBrain would take the first GPU for all of them
+    if device.startswith("cuda") and rank >= torch.cuda.device_count():
+        raise InputError(
+            f"torchrun started process {rank + 1} of this machine, which has {torch.cuda.device_count()} GPU(s); start "
+            "one process a GPU with --nproc_per_node, or add --device cpu"
+        )
+    return {"distributed_backend": "nccl", **run_opts, "device": device}
+
+
+def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
+    """Write the overrides into the text; its references and comments stay."""
+    yaml = ruamel.yaml.YAML()
+    yaml.width = 4096  # never fold a long value
+    tree = yaml.load(text)
+    for key, value in overrides.items():
+        tag = getattr(getattr(value, "tag", None), "value", None)
+        if tag or tree.get(key) is None:
+            tree[key] = value  # HyperPyYAML would merge a `!new:B {...}` into the old tag, and no mapping into null
+            continue
+        try:
+            recursive_update(tree, {key: value}, must_match=True)
+        except TypeError as error:
+            raise InputError(
+                f"{yaml_file}: --{key}: a mapping cannot replace a part of '{key}', which is not a mapping in this file"
+            ) from error
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
+
+
+def _unsettled(text: str) -> list[str]:
+    """Keys of a text that wait for the data."""
+    tree = ruamel.yaml.YAML().load(text) or {}
+    return [key for key in FROM_DATA if key in tree and tree[key] is None]
+
+
+def _recorded(keys: list[str], run: RunFolder) -> dict:
+    """What the data said of these keys when the run of a folder began, if anything was trained."""
+    if not keys or not run.hyperparams.exists() or not run.has_trained:
+        return {}
+    old = ruamel.yaml.YAML().load(run.text())
+    return {key: old[key] for key in keys if old.get(key) is not None}
+
+
+def _run_folder(values: dict, yaml_file: str) -> Path:
+    value = values.get("output_folder")
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{yaml_file}: key 'output_folder' must name the folder of the run")
+    if Path(value).exists() and not Path(value).is_dir():
+        raise InputError(f"{yaml_file}: key 'output_folder': {value} is a file, not a folder")
+    return Path(value)
+
+
+def _refuse_other_run(text: str, run: RunFolder) -> None:
+    """Refuse a folder that holds a run of something else: its checkpoints would not fit, or would.
+
+    The texts are compared before references are followed, so that one changed key is named alone
+    and not with all the keys that refer to it.
+    """
+    if not run.hyperparams.exists():
+        return
+    old, new = run.settings(), comparable(text, "this experiment")
+    changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
+    unsettled = _unsettled(text)  # until something was trained, the data may say another number
+    changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
+    if run.has_trained and changed:
+        raise InputError(
+            f"{run.hyperparams}: this folder holds a run with another value of {', '.join(changed)}; "
+            "choose another --output_folder, or delete this folder"
+        )
+    if not run.has_trained and _is_first_process():
+        run.clear_failed_start()
+
+
+def _open_run_folder(run: RunFolder, text: str, log_config: str | None) -> None:
+    # speechbrain.create_experiment_directory is not used: it copies this module into the folder,
+    # lists every installed package, and puts its own print-out in place of our error messages.
+    run.write_text(text)
+    setup_logging(log_config or DEFAULT_LOG_CONFIG, {"handlers": {"file_handler": {"filename": str(run.log)}}})

@@ -1,0 +1,383 @@
+"""The run folder: the names of its files, what it is missing, its settings and its weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import ruamel.yaml
+import torch
+
+from summarymixing.experiment.value_checks import check_device
+from summarymixing.experiment.yaml_build import build, resolve, without_keys
+from summarymixing.experiment.yaml_files import comparable, key_nodes
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.files import atomic_open
+
+#: Keys of a run's YAML file whose objects are needed once it is trained. All others may make files or folders.
+_TRAINED = ("model", "modules", "decoding_function")
+_NOTE = "# yamllint disable\n"
+
+
+class RunFolder(os.PathLike):
+    """The folder of a run: where each of its files lies, and the only way to load it.
+
+    To make or load one writes nothing. Functions that take a path of a run folder take this too.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The YAML key ``output_folder`` of the run; need not exist.
+    key : str, optional
+        The YAML key that named the folder, for error messages; None if the command line did.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+
+    Examples
+    --------
+    >>> run = RunFolder("runs/conformer_mhsa/1234")
+    >>> print(run.hyperparams)
+    runs/conformer_mhsa/1234/hyperparams.yaml
+    >>> print(run.transcripts("test-clean"))
+    runs/conformer_mhsa/1234/transcripts_test-clean.csv
+    """
+
+    def __init__(self, path: str | os.PathLike, key: str | None = None):
+        self.path = Path(path)
+        self.key = key
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @staticmethod
+    def find(folder: str | os.PathLike) -> list[RunFolder]:
+        """Find the runs in and below a folder: what holds a `record`, sorted by path.
+
+        Parameters
+        ----------
+        folder : str or os.PathLike
+            A run folder, or a folder of them.
+
+        Returns
+        -------
+        list of RunFolder
+
+        Examples
+        --------
+        >>> RunFolder.find("no/such/folder")
+        []
+        """
+        return [RunFolder(file.parent) for file in sorted(Path(folder).rglob("run.json"))]
+
+    @property
+    def hyperparams(self) -> Path:
+        """The complete HyperPyYAML file of the run, its command line's values in it."""
+        return self.path / "hyperparams.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What the run was and what came out: a `summarymixing.experiment.record.RunRecord`."""
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything that was logged."""
+        return self.path / "log.txt"
+
+    @property
+    def train_log(self) -> Path:
+        """SpeechBrain's train log, a line an epoch."""
+        return self.path / "train_log.txt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's events, if they were asked for."""
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of SpeechBrain's checkpoints, unless the YAML key ``save_folder`` names another."""
+        return self.path / "save"
+
+    @property
+    def model(self) -> Path:
+        """The averaged weights that a finished run was tested with."""
+        return self.path / "model.ckpt"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The sentencepiece model; beside it a JSON file of the same name says what it was trained on."""
+        return self.path / "tokenizer.ckpt"
+
+    @property
+    def manifests(self) -> Path:
+        """Folder of the manifests."""
+        return self.path / "manifests"
+
+    def manifest(self, split: str) -> Path:
+        """The manifest of a split."""
+        return self.manifests / f"{split}.csv"
+
+    def labels(self, target: str) -> Path:
+        """The classes of a target of classification, SpeechBrain's ``CategoricalEncoder``."""
+        return self.path / f"labels_{target}.txt"
+
+    def transcripts(self, split: str) -> Path:
+        """References and hypotheses of a test set of recognition."""
+        return self.path / f"transcripts_{split}.csv"
+
+    def alignments(self, split: str) -> Path:
+        """Word alignments of a test set of recognition, to be read by people."""
+        return self.path / f"wer_{split}.txt"
+
+    def predictions(self, split: str) -> Path:
+        """References and predictions of a test set of classification."""
+        return self.path / f"predictions_{split}.csv"
+
+    def slurp_predictions(self, split: str) -> Path:
+        """Predictions of a test set of SLURP, as its evaluation tool reads them."""
+        return self.path / f"predictions_{split}.jsonl"
+
+    def confusion(self, split: str, target: str) -> Path:
+        """How often each class of a target was taken for each other in a test set."""
+        return self.path / f"confusion_{split}_{target}.csv"
+
+    @property
+    def streaming(self) -> Path:
+        """Error rates over chunk sizes, from tools/evaluate_streaming.py; beside it a table in Markdown."""
+        return self.path / "streaming.json"
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the run is one of classification, which has `labels`.
+
+        Examples
+        --------
+        >>> RunFolder("no/such/run").is_classification
+        False
+        """
+        return any(self.path.glob(self.labels("*").name))
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether something was trained, so that data and settings may not change any more.
+
+        Checkpoints count wherever the recorded ``save_folder`` has them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> run = RunFolder(tempfile.mkdtemp())
+        >>> run.has_trained
+        False
+        >>> (run.checkpoints / "CKPT+2024-06-01+10-00-00+00").mkdir(parents=True)
+        >>> run.has_trained
+        True
+        """
+        if any(self.path.glob("*/CKPT*")) or self.model.is_file():
+            return True
+        if not self.hyperparams.is_file():
+            return False
+        elsewhere = self.values(moved=False).get("save_folder")
+        return elsewhere is not None and any(Path(str(elsewhere)).glob("CKPT*"))
+
+    def require(self, *files: Path) -> None:
+        """Refuse a folder that lacks a file of a finished run.
+
+        Parameters
+        ----------
+        *files : pathlib.Path
+            Paths that this object gave.
+
+        Raises
+        ------
+        InputError
+            Names the first file that is missing, or the folder, and what to do.
+
+        Examples
+        --------
+        >>> run = RunFolder("no/such/run")
+        >>> run.require(run.model)
+        Traceback (most recent call last):
+        ...
+        summarymixing.utils.errors.InputError: no/such/run: no such folder; give the folder of a finished run
+        """
+        if not self.path.is_dir():
+            raise InputError(f"{self.path}: no such folder; {self._cure}")
+        for file in files:
+            if not file.is_file():
+                raise InputError(
+                    f"{file}: missing, so {self.path} holds no finished run; train it to its end, or {self._cure}"
+                )
+
+    @property
+    def _cure(self) -> str:
+        return f"{f'set the key {self.key} to' if self.key else 'give'} the folder of a finished run"
+
+    def text(self) -> str:
+        """The text of `hyperparams`, references not followed.
+
+        Raises
+        ------
+        InputError
+            If it is missing or cannot be read.
+        """
+        self.require(self.hyperparams)
+        try:
+            return self.hyperparams.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{self.hyperparams}: cannot read this file: {error}; restore it, or choose another folder"
+            ) from error
+
+    def settings(self) -> dict:
+        """Top-level keys of `hyperparams`, as `summarymixing.experiment.yaml_files.comparable` gives them.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, or no YAML.
+        """
+        return comparable(self.text(), str(self.hyperparams))
+
+    def values(self, moved: bool = True) -> dict:
+        """Top-level keys of `hyperparams` with references followed, and nothing built.
+
+        Parameters
+        ----------
+        moved : bool
+            Whether ``output_folder`` is where the folder lies now, or where it was trained.
+
+        Returns
+        -------
+        dict
+            What ruamel.yaml loads; an object is a tagged mapping.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, or no YAML.
+        """
+        return ruamel.yaml.YAML().load(self._resolved(moved))
+
+    def _resolved(self, moved: bool = True) -> str:
+        text = self.text()
+        if not key_nodes(text, str(self.hyperparams)):  # which says what is wrong where it is no YAML
+            raise InputError(f"{self.hyperparams}: is empty; restore it, or choose another folder")
+        return resolve(text, str(self.hyperparams), {"output_folder": str(self.path)} if moved else None)
+
+    def build(self, *keys: str) -> dict:
+        """Build the objects of some keys, and of no others: a logger or a checkpointer would make files.
+
+        Parameters
+        ----------
+        *keys : str
+            Top-level keys; those that the file lacks are passed over.
+
+        Returns
+        -------
+        dict
+            These keys, and those whose values are plain: numbers, texts, lists of them.
+
+        Raises
+        ------
+        InputError
+            For a file that cannot be read and an object that cannot be built.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> run = RunFolder(tempfile.mkdtemp())
+        >>> run.write_text("width: 4\\nmodel: !new:torch.nn.Linear [!ref <width>, 2]\\nlog: !new:no.such.Logger\\n")
+        >>> run.build("model")["model"]
+        Linear(in_features=4, out_features=2, bias=True)
+        """
+        resolved = self._resolved()
+        nodes = key_nodes(resolved, str(self.hyperparams))
+        others = [key for key, node in nodes.items() if key not in keys and _builds(node)]
+        return build(without_keys(resolved, others), str(self.hyperparams))
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights in `model`, on the CPU.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or holds something else.
+        """
+        self.require(self.model)
+        try:
+            weights = torch.load(self.model, map_location="cpu", weights_only=True)
+            weights.keys()
+        except Exception as error:  # unpickling damaged bytes raises almost anything
+            raise InputError(
+                f"{self.model}: not the weights of a model ({type(error).__name__}); train that run again, or "
+                f"{self._cure}"
+            ) from error
+        return weights
+
+    def load(self, *needs: Path, device: str = "cpu") -> dict:
+        """Load a finished run: its model trained, on a device and in evaluation mode.
+
+        Parameters
+        ----------
+        *needs : pathlib.Path
+            Files that the folder must hold besides `hyperparams` and `model`.
+        device : str
+            Where to compute.
+
+        Returns
+        -------
+        dict
+            ``model``, ``modules``, ``decoding_function`` if there is one, and all plain values of the YAML file.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no finished run.
+        """
+        self.require(self.hyperparams, self.model, *needs)
+        check_device(device)
+        hparams = self.build(*_TRAINED)
+        for key in ("model", "modules"):
+            if key not in hparams:
+                raise InputError(f"{self.hyperparams}: has no key '{key}', so this run cannot be loaded; {self._cure}")
+        weights = self.weights()
+        try:
+            hparams["model"].load_state_dict(weights)
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.model}: does not fit the model of {self.hyperparams}; the two are not of the same run; restore "
+                f"them, or {self._cure}"
+            ) from error
+        for module in [hparams["model"], *hparams["modules"].values()]:
+            module.to(device).eval()
+        return hparams
+
+    def write_text(self, text: str) -> None:
+        """Write `hyperparams`; the folder is made if need be."""
+        with atomic_open(self.hyperparams) as file:
+            file.write(_NOTE + text.removeprefix(_NOTE))
+
+    def clear_failed_start(self) -> None:
+        """Delete what a start that trained nothing has made for its own settings; manifests know theirs."""
+        for file in (self.record, self.tokenizer.with_suffix(".*"), self.labels("*")):
+            for made in self.path.glob(file.name):
+                made.unlink()
+
+
+def _builds(node: ruamel.yaml.Node) -> bool:
+    """Whether a value, or a part of it, is no plain YAML but an object."""
+    if not node.tag.startswith("tag:yaml.org,"):
+        return True
+    parts = node.value if isinstance(node.value, list) else []
+    return any(_builds(part) for pair in parts for part in (pair if isinstance(pair, tuple) else [pair]))

@@ -1,0 +1,201 @@
+"""Log-mel features that do not depend on the batch and can be computed as the audio arrives."""
+
+import torch
+import torch.nn.functional as F
+from speechbrain.processing.features import STFT, Filterbank, mean_std_update, spectral_magnitude
+from speechbrain.utils.distributed import is_distributed_initialized
+from torch import nn
+
+from summarymixing.ops.masks import padding_mask_from_counts
+
+
+class _Filters(Filterbank):
+    """SpeechBrain's, whose matrix stays where it is used.
+
+    SpeechBrain makes it anew on the CPU at each call, and its copy waits for all that the GPU has to do.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.matrix = None  # made at the first use: a model may be built on the meta device
+
+    def forward(self, spectrogram):
+        if self.matrix is None:
+            places = (edges.repeat(self.n_stft, 1).transpose(0, 1) for edges in (self.f_central, self.band))
+            self.matrix = super()._create_fbank_matrix(*places)
+        if self.matrix.device != spectrogram.device:
+            self.matrix = self.matrix.to(spectrogram.device)
+        return super().forward(spectrogram)
+
+    def _create_fbank_matrix(self, f_central_mat, band_mat):
+        return self.matrix
+
+
+class LogMel(nn.Module):
+    """Log-mel energies in dB from SpeechBrain's STFT and filterbank.
+
+    Two differences from SpeechBrain's ``Fbank``: nothing is clipped relative to the loudest frame of the
+    utterance, which a stream cannot know, and samples behind an utterance's end are zeroed.
+
+    Arguments
+    ---------
+    n_mels : int
+        Features a frame.
+    sample_rate : int
+        In Hz.
+    n_fft : int
+        In samples.
+    win_length, hop_length : float
+        In ms.
+    floor : float
+        Added to the energies before the logarithm's clamp takes over: quieter than this is all the same, 1e-10 for
+        audio in [-1, 1].
+
+    Example
+    -------
+    >>> features, frames = LogMel()(torch.rand(2, 16000), torch.tensor([16000, 8000]))
+    >>> features.shape, frames.tolist()
+    (torch.Size([2, 101, 80]), [101, 51])
+    """
+
+    def __init__(self, n_mels=80, sample_rate=16000, n_fft=400, win_length=25, hop_length=10, floor=1e-10):
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.output_size = n_mels
+        self.stft = STFT(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            center=False,
+        )
+        # 1,000 dB below the maximum clips nothing: the floor is reached long before.
+        self.filterbank = _Filters(
+            n_mels=n_mels,
+            n_fft=n_fft,
+            sample_rate=sample_rate,
+            f_max=sample_rate / 2,
+            amin=floor,
+            top_db=1000.0,
+        )
+        self.window = n_fft
+        self.hop = self.stft.hop_length
+
+    def frame_counts(self, sample_counts):
+        """Frames of utterances of so many samples: ``1 + samples // hop``."""
+        return 1 + sample_counts // self.hop
+
+    def forward(self, wavs, sample_counts):
+        """Features of a padded batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            (B, samples) in [-1, 1].
+        sample_counts : torch.Tensor
+            (B,) int64, real samples of each row, on the CPU.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, n_mels), in dB.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
+        behind = padding_mask_from_counts(sample_counts, wavs.shape[1], wavs.device)
+        silenced = wavs if behind is None else wavs.masked_fill(behind, 0.0)
+        padded = F.pad(silenced, (self.window // 2, self.window // 2))
+        return self._log_mel(padded), self.frame_counts(sample_counts)
+
+    def _log_mel(self, samples):
+        if self.stft.window.device != samples.device:
+            self.stft.window = self.stft.window.to(samples.device)  # once, where SpeechBrain does so at each call
+        with torch.autocast(samples.device.type, enabled=False):
+            return self.filterbank(spectral_magnitude(self.stft(samples.float())))
+
+    def initial_state(self, batch_size):
+        """Samples that the next frame still needs, (B, n); a stream starts with half a window of silence."""
+        return self.filterbank.f_central.new_zeros(batch_size, self.window // 2)
+
+    def stream(self, samples, state, final=False):
+        """Features of the windows that ``samples`` completes.
+
+        Arguments
+        ---------
+        samples : torch.Tensor
+            (B, n), the next samples.
+        state : torch.Tensor
+            From :meth:`initial_state` or the last call.
+        final : bool
+            The stream ends here.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, m, n_mels), m may be 0.
+        torch.Tensor
+            The new state.
+        """
+        samples = torch.cat([state.to(samples.device), samples], dim=1)
+        if final:
+            samples = F.pad(samples, (0, self.window // 2))
+        frames = max(0, (samples.shape[1] - self.window) // self.hop + 1)
+        if frames == 0:
+            return samples.new_zeros(samples.shape[0], 0, self.output_size), samples
+        used = (frames - 1) * self.hop + self.window
+        return self._log_mel(samples[:, :used]), samples[:, frames * self.hop :].clone()
+
+
+class GlobalNormalization(nn.Module):
+    """Mean and variance of each feature over the real frames of the first training batches, then frozen.
+
+    The running statistics are SpeechBrain's ``mean_std_update`` (which also sums over processes). They are buffers,
+    so that they travel in the model's own state dict.
+
+    Arguments
+    ---------
+    size : int
+        Features.
+    num_batches : int
+        Training batches that update the statistics.
+
+    Example
+    -------
+    >>> norm = GlobalNormalization(2)
+    >>> x = torch.randn(4, 50, 2) * 3 + 5
+    >>> y = norm(x)
+    >>> bool((y.mean((0, 1)).abs() < 1e-4).all())
+    True
+    """
+
+    def __init__(self, size, num_batches=500):
+        super().__init__()
+        self.num_batches = num_batches
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, x, padding_mask=None):
+        """Normalise (B, T, size); padding, (B, T) True, counts for nothing."""
+        if self.training and self.batches < self.num_batches:
+            self._update(x.detach().float(), padding_mask)
+        return (x - self.mean) / self.std.clamp(min=1e-5)
+
+    @torch.no_grad()
+    def _update(self, x, padding_mask):
+        if padding_mask is None:
+            valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        else:
+            valid = ~padding_mask
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)  # SpeechBrain multiplies by 0, which keeps a NaN
+        finite = x.isfinite().all().int()
+        if is_distributed_initialized():  # what follows waits for all processes, so all of them must come or none
+            torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
+        if not finite:
+            return  # one bad batch would stay in the statistics for good
+        count, mean, std = mean_std_update(x, valid.unsqueeze(-1), (0, 1), int(self.count), self.mean, self.std)
+        self.count.fill_(count)
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        self.batches.add_(1)

@@ -1,0 +1,1 @@
+"""Whole models: waveform in, output and frame counts out."""

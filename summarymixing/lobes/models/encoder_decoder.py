@@ -1,0 +1,177 @@
+"""A whole encoder-decoder recogniser: waveform in, log-probabilities of the next tokens and of CTC out."""
+
+import torch
+from speechbrain.lobes.models.transformer.Transformer import NormalizedEmbedding, get_lookahead_mask
+from speechbrain.lobes.models.transformer.Transformer import TransformerDecoder as SpeechBrainDecoder
+from torch import nn
+
+from summarymixing.lobes.models.transformer_asr import initialise_encoder, replace_decoder_attention
+from summarymixing.mixers.summary import SummaryMixing
+from summarymixing.ops.masks import padding_mask_from_counts
+from summarymixing.ops.positions import SinusoidalPositions
+
+
+class TransformerDecoder(nn.Module):
+    """Pre-norm Transformer decoder over tokens: SpeechBrain's layers, sinusoidal positions without an end.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Tokens.
+    d_model, nhead, d_ffn : int
+        Features, attention heads, hidden features of the feed-forward networks.
+    num_layers : int
+        Layers.
+    dropout : float
+        Everywhere.
+    activation : type
+        In the feed-forward networks.
+    summary_decoder : bool
+        Replace self-attention by SummaryMixing with the running mean over u <= t, and keep cross-attention.
+        2307.07421 names a "Summary Decoder" in its results and defines it nowhere at hand; this is our reading.
+    mixer : callable, optional
+        ``mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
+
+    Examples
+    --------
+    >>> decoder = TransformerDecoder(30, d_model=64, nhead=4, d_ffn=128, num_layers=1)
+    >>> decoder(torch.randint(1, 30, (2, 7)), torch.rand(2, 50, 64), torch.tensor([50, 20])).shape
+    torch.Size([2, 7, 64])
+    """
+
+    def __init__(
+        self,
+        vocab_size,
+        d_model=512,
+        nhead=8,
+        d_ffn=2048,
+        num_layers=6,
+        dropout=0.1,
+        activation=nn.GELU,
+        summary_decoder=False,
+        mixer=None,
+    ):
+        super().__init__()
+        self.d_model = d_model
+        self.embedding = NormalizedEmbedding(d_model, vocab_size)
+        self.positions = SinusoidalPositions(d_model)
+        self.decoder = SpeechBrainDecoder(
+            num_layers,
+            nhead,
+            d_ffn,
+            d_model,
+            dropout=dropout,
+            activation=activation,
+            normalize_before=True,
+            causal=True,
+        )
+        if summary_decoder:
+            make = mixer or (lambda size: SummaryMixing(size, summary="causal", dropout=dropout))
+            replace_decoder_attention(self.decoder, d_model, make)
+
+    def forward(self, tokens, encoded, frame_counts=None):
+        """Decoder states (B, U, D) after each token.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor
+            (B, U), the first one the begin-of-sentence token. No position sees a later one, so that padding behind a
+            row's end needs no mask.
+        encoded : torch.Tensor
+            (B, T, D).
+        frame_counts : torch.Tensor, optional
+            (B,) real frames of each row, on the CPU.
+        """
+        return self.decode(tokens, encoded, frame_counts)[0]
+
+    def decode(self, tgt, encoder_out, enc_len=None):
+        """States and the last layer's attention over frames: what SpeechBrain's searchers call at every step."""
+        padding_mask = None
+        if enc_len is not None:
+            padding_mask = padding_mask_from_counts(enc_len, encoder_out.shape[1], encoder_out.device)
+        x = self.embedding(tgt)
+        states, _, attention = self.decoder(
+            x + self.positions(x),
+            encoder_out,
+            tgt_mask=get_lookahead_mask(tgt),
+            memory_key_padding_mask=padding_mask,
+        )
+        return states, attention[-1]
+
+
+class EncoderDecoder(nn.Module):
+    """A speech encoder, a token decoder that attends to it, and a CTC output on the encoder.
+
+    Parameters
+    ----------
+    encoder : SpeechEncoder
+        Waveform to frames.
+    decoder : TransformerDecoder
+        Tokens to states.
+    vocab_size : int
+        Tokens, the blank included.
+
+    Raises
+    ------
+    ValueError
+        If encoder and decoder differ in features.
+
+    Examples
+    --------
+    >>> from summarymixing.lobes import (
+    ...     ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel, SpeechEncoder
+    ... )
+    >>> encoder = SpeechEncoder(
+    ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
+    ... )
+    >>> model = EncoderDecoder(encoder, TransformerDecoder(30, 64, 4, 128, num_layers=1), vocab_size=30).eval()
+    >>> wavs, wav_lens = torch.rand(2, 16000), torch.tensor([1.0, 0.5])
+    >>> encoded, frames = model(wavs, wav_lens)
+    >>> encoded.shape, frames.tolist()
+    (torch.Size([2, 26, 64]), [26, 13])
+    >>> (ctc, attention, encoded), frames = model(wavs, wav_lens, tokens=torch.randint(1, 30, (2, 7)))
+    >>> ctc.shape, attention.shape, frames.tolist()
+    (torch.Size([2, 26, 30]), torch.Size([2, 7, 30]), [26, 13])
+    """
+
+    def __init__(self, encoder, decoder, vocab_size):
+        super().__init__()
+        if encoder.d_model != decoder.d_model:
+            raise ValueError(f"the encoder has d_model={encoder.d_model}, the decoder d_model={decoder.d_model}.")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.ctc_output = nn.Linear(encoder.d_model, vocab_size)
+        self.output = nn.Linear(decoder.d_model, vocab_size)
+        initialise_encoder(encoder.encoder)
+        initialise_encoder(decoder)
+
+    def frame_counts(self, sample_counts):
+        """Encoder frames of utterances of so many samples."""
+        return self.encoder.frame_counts(sample_counts)
+
+    def forward(self, wavs, wav_lens=None, tokens=None, chunks=None):
+        """Encode and, given tokens, predict each next one.
+
+        Parameters
+        ----------
+        wavs, wav_lens, chunks
+            As in :class:`~summarymixing.lobes.SpeechEncoder`.
+        tokens : torch.Tensor, optional
+            (B, U), the first one the begin-of-sentence token.
+
+        Returns
+        -------
+        torch.Tensor or tuple of torch.Tensor
+            Without tokens: the encoder's output (B, T, D), zero at padding. With them: log-probabilities of CTC,
+            (B, T, vocab_size), log-probabilities of the token after each token, (B, U, vocab_size), and the encoder's
+            output.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
+        encoded, counts = self.encoder(wavs, wav_lens, chunks)
+        if tokens is None:
+            return encoded, counts
+        states = self.decoder(tokens, encoded, counts)
+        ctc = torch.log_softmax(self.ctc_output(encoded), dim=-1, dtype=torch.float32)
+        attention = torch.log_softmax(self.output(states), dim=-1, dtype=torch.float32)
+        return (ctc, attention, encoded), counts

@@ -1,0 +1,211 @@
+"""From waveform to encoder output in one module: features, normalisation, front end, encoder."""
+
+from dataclasses import dataclass
+
+import torch
+from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
+from torch import nn
+
+from summarymixing.lobes.encoders.stack import EncoderStreamingContext
+from summarymixing.ops.masks import padding_mask_from_counts
+from summarymixing.ops.positions import SinusoidalPositions
+
+
+@dataclass
+class SpeechStreamingContext:
+    """State of a stream from samples to encoder frames."""
+
+    chunks: DynChunkTrainConfig
+    encoder: EncoderStreamingContext
+    features: torch.Tensor
+    front_end: list
+    waiting: torch.Tensor  # (B, n, F), front-end frames that do not fill a chunk yet
+
+
+class SpeechEncoder(nn.Module):
+    """Waveform in, encoder frames out, the same for an utterance alone, padded, in any batch.
+
+    Frame counts follow from sample counts by the formulas of the features and the front end, never from rounding a
+    relative length.
+
+    Arguments
+    ---------
+    features : LogMel
+        Waveform to features.
+    normalize : GlobalNormalization
+        Feature normalisation.
+    front_end : ConvolutionalFrontEnd
+        Subsampling.
+    encoder : torch.nn.Module
+        One of this package's encoders; its ``d_model`` is this module's output size.
+    dropout : float
+        On the encoder's input.
+    positions : torch.nn.Module or bool, optional
+        ``positions(x, start)`` gives what is added to the encoder's input, (1 or B, T, D), from frame number ``start``
+        on, such as :class:`~summarymixing.ops.positions.SinusoidalPositions`, for which ``True`` stands.
+    augment : list of callable, optional
+        SpectrogramDrop and the like, on the normalised features, in training only.
+
+    Example
+    -------
+    >>> from summarymixing.lobes import ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel
+    >>> encoder = SpeechEncoder(
+    ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
+    ... ).eval()
+    >>> out, frames = encoder(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> out.shape, frames.tolist()
+    (torch.Size([2, 26, 64]), [26, 13])
+    """
+
+    def __init__(self, features, normalize, front_end, encoder, dropout=0.0, positions=None, augment=None):
+        super().__init__()
+        self.features = features
+        self.normalize = normalize
+        self.front_end = front_end
+        self.input_proj = nn.Linear(front_end.output_size, encoder.d_model)
+        self.dropout = nn.Dropout(dropout)
+        self.positions = SinusoidalPositions(encoder.d_model) if positions is True else positions or None
+        self.encoder = encoder
+        self.augment = nn.ModuleList(augment or [])
+        self.d_model = encoder.d_model
+
+    @property
+    def sample_rate(self):
+        """Samples a second of the waveforms."""
+        return self.features.sample_rate
+
+    @property
+    def frame_seconds(self):
+        """Seconds from one encoder frame to the next."""
+        return self.features.hop * self.front_end.stride / self.sample_rate
+
+    @property
+    def num_layers(self):
+        """Layers of the encoder."""
+        return len(self.encoder.layers)
+
+    def sample_counts(self, wavs, wav_lens=None):
+        """Real samples of each row, (B,) int64 on the CPU, from SpeechBrain's relative lengths.
+
+        Relative lengths on a GPU make this wait for it; leave them on the CPU.
+        """
+        if wav_lens is None:
+            return torch.full((wavs.shape[0],), wavs.shape[1])
+        # In float64, because float32 cannot count the samples of a quarter of an hour.
+        return (wav_lens.cpu().double() * wavs.shape[1]).round().long()
+
+    def frame_counts(self, sample_counts):
+        """Encoder frames of utterances of so many samples."""
+        return self.front_end.frame_counts(self.features.frame_counts(sample_counts))
+
+    def forward(self, wavs, wav_lens=None, chunks=None):
+        """Encode a padded batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            (B, samples) in [-1, 1] at the features' sample rate.
+        wav_lens : torch.Tensor, optional
+            (B,) real length of each row over the longest, on the CPU, as SpeechBrain's loaders give it.
+        chunks : DynChunkTrainConfig, optional
+            What a frame may see.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, D), zero at padding.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
+        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
+        x = self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0]
+        return x, counts
+
+    def hidden_states(self, wavs, wav_lens=None, chunks=None):
+        """Encode a padded batch, and give what every layer gives.
+
+        Parameters
+        ----------
+        wavs, wav_lens, chunks
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        list of torch.Tensor
+            ``num_layers + 1`` of (B, T, D), zero at padding: the encoder's input, the output of each layer but the
+            last, and what :meth:`forward` gives. In training a layer that LayerDrop skips repeats its input.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
+        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
+        output, states = self.encoder.encode(x, padding_mask, chunks)
+        states = [*states[:-1], output]
+        if padding_mask is not None:
+            states = [state.masked_fill(padding_mask.unsqueeze(-1), 0.0) for state in states]
+        return states, counts
+
+    def _before_layers(self, wavs, wav_lens):
+        x, counts = self.features(wavs, self.sample_counts(wavs, wav_lens))
+        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
+        x = self.normalize(x, padding_mask)
+        if self.training:
+            for augment in self.augment:
+                x = augment(x)
+        x, counts = self.front_end(x, counts)
+        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
+        return self._encoder_input(x, 0), counts, padding_mask
+
+    def _encoder_input(self, x, start):
+        x = self.input_proj(x)
+        if self.positions is not None:
+            x = x + self.positions(x, start)
+        return self.dropout(x)
+
+    def make_streaming_context(self, chunks, batch_size=1):
+        """A blank context for :meth:`forward_streaming`.
+
+        Arguments
+        ---------
+        chunks : DynChunkTrainConfig
+            Chunk size in encoder frames, left context in chunks or None.
+        batch_size : int
+            Streams that advance together.
+        """
+        waiting = self.input_proj.weight.new_zeros(batch_size, 0, self.front_end.output_size)
+        return SpeechStreamingContext(
+            chunks,
+            self.encoder.make_streaming_context(chunks),
+            self.features.initial_state(batch_size),
+            self.front_end.initial_state(batch_size),
+            waiting,
+        )
+
+    def forward_streaming(self, samples, context, final=False):
+        """Encode what the next samples complete; equal to :meth:`forward` with the context's ``chunks``.
+
+        Arguments
+        ---------
+        samples : torch.Tensor
+            (B, n), any n.
+        context : SpeechStreamingContext
+            From :meth:`make_streaming_context`; changed.
+        final : bool
+            The stream ends here: also encode the frames that do not fill a chunk.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, m, D): whole chunks, the last one shorter if ``final``; m may be 0.
+        """
+        x, context.features = self.features.stream(samples, context.features, final)
+        x = self.front_end.stream(self.normalize(x), context.front_end, final)
+        context.waiting = torch.cat([context.waiting, x], dim=1)
+        size = context.chunks.chunk_size
+        ready = context.waiting.shape[1] if final else context.waiting.shape[1] // size * size
+        # Copied, because a slice would keep all of the frames alive.
+        now, context.waiting = context.waiting[:, :ready], context.waiting[:, ready:].clone()
+        outputs = [now.new_zeros(now.shape[0], 0, self.d_model)]
+        for start in range(0, ready, size):
+            chunk = self._encoder_input(now[:, start : start + size], context.encoder.frames)
+            outputs.append(self.encoder.forward_streaming(chunk, context.encoder)[0])
+        return torch.cat(outputs, dim=1)

@@ -1,0 +1,1 @@
+"""Error rates, semantic frames and confidence intervals."""

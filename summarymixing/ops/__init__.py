@@ -1,0 +1,1 @@
+"""Functions without weights: means over time, running sums, positions, masks."""

@@ -1,0 +1,1 @@
+"""Tables and plots of recorded runs, and of published ones."""

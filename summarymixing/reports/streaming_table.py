@@ -1,0 +1,116 @@
+"""Error rates of one checkpoint over chunk sizes and left contexts."""
+
+import time
+
+from summarymixing.corpora.manifest import read_manifest
+from summarymixing.metrics.wer import score
+from summarymixing.utils.errors import InputError
+
+
+def read_utterances(manifest):
+    """Rows of a manifest, the shortest first, so that batches hold little padding.
+
+    Arguments
+    ---------
+    manifest : str or pathlib.Path
+        CSV with the columns ID, duration, wav, wrd.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds no utterance.
+    """
+    try:
+        rows = read_manifest(manifest)
+    except FileNotFoundError:
+        raise InputError(f"{manifest}: no such manifest; give one with --manifest") from None
+    if not rows or not {"duration", "wav", "wrd"} <= set(rows[0]):
+        raise InputError(f"{manifest}: needs the columns ID, duration, wav, wrd and at least one utterance")
+    return sorted(rows, key=lambda row: float(row["duration"]))
+
+
+def settings_of(chunk_sizes, left_contexts):
+    """Every pair of a chunk size and a left context; full context, which has no chunks, once.
+
+    Example
+    -------
+    >>> settings_of([320, None], [2, None])
+    [(320, 2), (320, None), (None, None)]
+    """
+    pairs = [(chunk, left) for chunk in chunk_sizes for left in (left_contexts if chunk is not None else [None])]
+    return list(dict.fromkeys(pairs))
+
+
+def error_rates(transcriber, rows, chunk_ms, left_chunks, batch_size=8):
+    """Decode with the chunk mask that a stream would have, which gives a stream's text, and score it.
+
+    Arguments
+    ---------
+    transcriber : summarymixing.inference.transcriber.Transcriber
+        The recogniser.
+    rows : list of dict
+        From :func:`read_utterances`.
+    chunk_ms : float or None
+        Chunk; None for the whole utterance at once.
+    left_chunks : int or None
+        Left context; None for all of the past.
+    batch_size : int
+        Utterances.
+
+    Returns
+    -------
+    dict
+        ``wer`` and ``cer`` in percent, ``utterances``, ``words``, ``seconds`` of computation, ``audio_seconds``.
+    """
+    started, scored = time.perf_counter(), []
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        texts = transcriber.transcribe([row["wav"] for row in batch], chunk_ms, left_chunks)
+        scored += [{"reference": row["wrd"], "hypothesis": text} for row, text in zip(batch, texts, strict=True)]
+    seconds = time.perf_counter() - started
+    audio = sum(float(row["duration"]) for row in rows)
+    return {**score(scored), "seconds": seconds, "audio_seconds": audio}
+
+
+def markdown(results, metric="wer"):
+    """One table a split: chunks down, left contexts across.
+
+    Arguments
+    ---------
+    results : list of dict
+        With ``split``, ``chunk_ms``, ``left_chunks`` and the metric.
+    metric : str
+        What the cells hold.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> row = {"split": "test-clean", "chunk_ms": 320.0, "left_chunks": 2, "wer": 4.376}
+    >>> print(markdown([row, {**row, "chunk_ms": None, "left_chunks": None, "wer": 2.7}]))
+    **test-clean**, WER %
+    <BLANKLINE>
+    | chunk | left 2 | left inf |
+    |---|---|---|
+    | 320 ms | 4.38 |  |
+    | full |  | 2.70 |
+    """
+    tables = []
+    for split in dict.fromkeys(result["split"] for result in results):
+        cells = {(r["chunk_ms"], r["left_chunks"]): r[metric] for r in results if r["split"] == split}
+        lefts = list(dict.fromkeys(left for _, left in cells))
+        lines = [
+            f"**{split}**, {metric.upper()} %",
+            "",
+            "| chunk | " + " | ".join(f"left {'inf' if left is None else left}" for left in lefts) + " |",
+            "|---" * (len(lefts) + 1) + "|",
+        ]
+        for chunk in dict.fromkeys(chunk for chunk, _ in cells):
+            found = [cells.get((chunk, left)) for left in lefts]
+            name = "full" if chunk is None else f"{chunk:g} ms"
+            lines.append("| " + " | ".join([name, *("" if f is None else f"{f:.2f}" for f in found)]) + " |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)

@@ -1,0 +1,49 @@
+"""Keys typed on the command line that would do nothing are refused before anything is trained."""
+
+from summarymixing.utils.errors import InputError
+
+#: Typed keys, and the keys of which one must be set for them to have an effect.
+_NEEDS = {
+    "word_score": ("ngram_lm",),
+    "lm_weight": ("ngram_lm", "language_model"),
+    "lm_model": ("language_model",),
+}
+#: Typed keys, and the key that must be null for them to have an effect.
+_REPLACED = {
+    "tokenizer_type": "tokenizer_source",
+    "synthetic_folder": "data_folder",
+    "synthetic_minutes": "data_folder",
+    "synthetic_seed": "data_folder",
+}
+
+
+def check_settings(experiment):
+    """Refuse keys typed on the command line that would have no effect.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.load.Experiment
+        What was loaded.
+
+    Raises
+    ------
+    InputError
+        Naming the key and the cure.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> typed, values = {"word_score": 1.0}, {"word_score": 1.0, "ngram_lm": None}
+    >>> check_settings(SimpleNamespace(hparams=values, overrides=typed, run_opts={}))
+    Traceback (most recent call last):
+    summarymixing.utils.errors.InputError: --word_score does nothing without a language model; set --ngram_lm too, ...
+    """
+    values = {**experiment.hparams, **experiment.run_opts}
+    for key, needed in _NEEDS.items():
+        known = [name for name in needed if name in values]
+        if key in experiment.overrides and known and all(values[name] is None for name in known):
+            raise InputError(f"--{key} does nothing without a language model; set --{known[0]} too, or leave it out")
+    for key, other in _REPLACED.items():
+        # What was typed: the recipe may have put its own folder in the place of null.
+        if key in experiment.overrides and experiment.overrides.get(other) is not None:
+            raise InputError(f"--{key} does nothing beside --{other}; leave one of the two out")

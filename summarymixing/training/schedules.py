@@ -1,0 +1,193 @@
+"""Learning rates of a training: any of SpeechBrain's schedulers as a function of the optimizer's steps."""
+
+import copy
+import inspect
+from functools import partial
+from types import SimpleNamespace
+
+from summarymixing.utils.errors import InputError
+
+#: What SpeechBrain's schedulers call the peak learning rate, the steps of the warm-up, all steps and all epochs.
+_NAMES = {
+    "lr": ("lr", "lr_initial", "initial_value"),
+    "warmup": ("num_warmup_steps", "n_warmup_steps", "warmup_steps", "warmup"),
+    "steps": ("num_training_steps", "total_steps"),
+    "epochs": ("epoch_count",),
+}
+#: Arguments of schedulers that are called at every step, and of those that are called at the end of every epoch.
+_EACH_STEP = (["opt"], ["opt", "num_updates"])
+_EACH_EPOCH = (["current_epoch"], ["metric_value"], ["optim_list", "current_epoch", "current_loss"])
+
+
+class Schedule:
+    """Any scheduler of SpeechBrain's, brought to any step of the training at which it may start or go on.
+
+    A checkpoint holds the number of steps alone: whatever the scheduler, its learning rate there is found by going
+    through the steps and epochs before. A run that is given more epochs so goes on along the schedule of all of them.
+
+    Each parameter group of the optimizer has the scheduler's learning rate times its own ratio.
+
+    Parameters
+    ----------
+    scheduler : callable
+        A scheduler (``!new:``) or its factory (``!name:``). Both mean the same schedule: a factory only receives the
+        learning rate, the warm-up, the number of steps and of epochs as far as its arguments have them and the YAML
+        file leaves them out. Schedulers of epochs see the validation loss.
+    lr : float
+        Peak learning rate, for a factory.
+    warmup_fraction : float, optional
+        Share of the steps that warm up, for a factory.
+    steps : int
+        Optimizer steps of the whole training.
+    epochs : int
+        Epochs of the whole training.
+    ratios : list of float, optional
+        Learning rate of each parameter group over that of the schedule; all 1 by default.
+
+    Raises
+    ------
+    InputError
+        If this is no scheduler, cannot be made, or ``warmup_fraction`` would have no effect.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from speechbrain.nnet.schedulers import LinearWarmupScheduler
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    >>> Schedule(LinearWarmupScheduler, 1.0, 0.1, steps=100).resume(optimizer, 100)
+    0.0
+    >>> Schedule(LinearWarmupScheduler, 1.0, 0.1, steps=190).resume(optimizer, 100)
+    0.5263157894736842
+    """
+
+    def __init__(self, scheduler, lr, warmup_fraction=None, steps=1, epochs=1, ratios=None):
+        warms_up = False
+        if isinstance(scheduler, partial | type):
+            warmup = None if warmup_fraction is None else max(1, round(warmup_fraction * steps))
+            scheduler, warms_up = _make(scheduler, {"lr": lr, "warmup": warmup, "steps": steps, "epochs": epochs})
+        if warmup_fraction is not None and not warms_up:
+            raise InputError(
+                "key warmup_fraction does nothing: lr_schedule has a warm-up of its own, or none; leave that key out "
+                "(warmup_fraction: null), or give lr_schedule as !name: without its number of warm-up steps"
+            )
+        # A copy, because it counts its steps: the one in the YAML file's values may start another training.
+        scheduler = copy.deepcopy(scheduler)
+        # CyclicLRScheduler is called by this name.
+        self.scheduler = getattr(scheduler, "on_batch_end", scheduler)
+        if not callable(self.scheduler):
+            raise InputError("key lr_schedule must be one of speechbrain.nnet.schedulers")
+        self.arguments = list(inspect.signature(self.scheduler).parameters)
+        if self.arguments not in (*_EACH_STEP, *_EACH_EPOCH):
+            raise InputError(
+                f"key lr_schedule: {type(scheduler).__name__} takes {', '.join(self.arguments) or 'nothing'}, as no "
+                "scheduler of speechbrain.nnet.schedulers does; use LinearWarmupScheduler or TriStageLRSchedule, for "
+                "example"
+            )
+        self.ratios = ratios
+        self.done = 0
+        self.group = {"lr": lr}
+
+    def __call__(self, optimizer):
+        """Set the learning rate of the next step in each parameter group; return that of the schedule."""
+        if self.arguments in _EACH_STEP:
+            self.scheduler(*[SimpleNamespace(param_groups=[self.group]), self.done][: len(self.arguments)])
+        self.done += 1
+        ratios = self.ratios or [1.0] * len(optimizer.param_groups)
+        for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
+            group["lr"] = self.group["lr"] * ratio
+        return self.group["lr"]
+
+    def after_epoch(self, epoch, valid_loss):
+        """Let a scheduler of epochs choose the learning rate of the next one.
+
+        Parameters
+        ----------
+        epoch : int
+            The one just finished, from 1.
+        valid_loss : float
+            Its validation loss.
+        """
+        if self.arguments in _EACH_EPOCH:
+            values = {
+                "current_epoch": epoch,
+                "metric_value": valid_loss,
+                "current_loss": valid_loss,
+                "optim_list": [SimpleNamespace(param_groups=[self.group])],
+            }
+            self.group["lr"] = self.scheduler(*(values[name] for name in self.arguments))[1]
+
+    def resume(self, optimizer, done, valid_losses=()):
+        """Go through the first ``done`` steps, at the start of which the optimizer has its own learning rate.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            Its learning rates are set.
+        done : int
+            Steps taken.
+        valid_losses : list of float
+            Validation losses of the finished epochs.
+
+        Returns
+        -------
+        float
+            The schedule's learning rate at the last of them.
+        """
+        self.group["lr"] = optimizer.defaults["lr"]
+        if self.arguments == ["current_epoch"]:
+            self.after_epoch(0, None)
+        elif self.arguments == ["metric_value"]:
+            self.group["lr"] = self.scheduler.hyperparam_value
+        for epoch, loss in enumerate(valid_losses, 1):
+            self.after_epoch(epoch, loss)
+        for _ in range(done):
+            self(optimizer)
+        return self.group["lr"]
+
+
+def refuse_zero_rates(rates, first, total):
+    """Refuse a schedule that ends before the training: its last steps would teach nothing.
+
+    Arguments
+    ---------
+    rates : list of float
+        Learning rates of the steps that are left.
+    first : int
+        Steps taken before.
+    total : int
+        Steps of the whole training.
+
+    Raises
+    ------
+    InputError
+        If more than one step in a hundred has none.
+
+    Example
+    -------
+    >>> refuse_zero_rates([0.5, 0.0], first=98, total=100)
+    """
+    zero = [step for step, rate in enumerate(rates, first + 1) if rate <= 0 and step > 1]
+    if len(zero) > max(1, total / 100):
+        raise InputError(
+            f"key lr_schedule: from step {zero[0]} on the learning rate is 0 or less, but the training takes {total} "
+            "steps; give the schedule as many (its own numbers of steps in lr_schedule, or !name: for a schedule that "
+            "is made for the steps there are), or lower --number_of_epochs or --optimizer_step_limit"
+        )
+
+
+def _make(factory, values):
+    """Give a factory what its arguments ask for, but for what the YAML file gave; say also if it uses the warm-up."""
+    parameters = inspect.signature(factory).parameters
+    given = set(getattr(factory, "keywords", {}))
+    chosen = {
+        name: values[value]
+        for value, names in _NAMES.items()
+        for name in names
+        if name in parameters and name not in given and values[value] is not None
+    }
+    known = given | set(chosen)
+    missing = [name for name, p in parameters.items() if p.default is inspect.Parameter.empty and name not in known]
+    if missing:
+        other = " (or the key warmup_fraction)" if set(missing) & set(_NAMES["warmup"]) else ""
+        raise InputError(f"key lr_schedule: give it also {', '.join(missing)}, below its !name: line{other}")
+    return factory(**chosen), bool(set(chosen) & set(_NAMES["warmup"]))

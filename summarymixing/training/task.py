@@ -1,0 +1,488 @@
+"""What every training objective shares: schedule, seeding, checkpoints, the run record."""
+
+import copy
+import logging
+import random
+import sys
+import time
+import zipfile
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+
+import speechbrain as sb
+import torch
+from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.optimizers import rm_vector_weight_decay
+from speechbrain.utils.train_logger import TensorboardLogger
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import BatchSampler, SequentialSampler
+
+from summarymixing.experiment.record import count_parameters
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.training.checks import check_settings
+from summarymixing.training.parameter_groups import ParameterGroups
+from summarymixing.training.schedules import Schedule, refuse_zero_rates
+from summarymixing.utils.distributed import Share, gather, mean_over_processes, process_count, process_rank
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.progress import INTERVAL
+from summarymixing.utils.seeds import step_seed
+
+logger = logging.getLogger(__name__)
+
+
+def _ends_an_epoch(checkpoint):
+    return "epoch" in checkpoint.meta
+
+
+def _is_broken(checkpoint):
+    # The optimizer is written last, and a zip file ends with its table of contents.
+    return not zipfile.is_zipfile(checkpoint.path / "optimizer.ckpt")
+
+
+class Task(sb.Brain):
+    """A SpeechBrain Brain whose runs can be killed, resumed and compared.
+
+    Everything random in a training step is drawn from a generator seeded by (seed, epoch, step), so that a run which
+    goes on from a checkpoint in mid-epoch takes the very steps it would have taken.
+
+    Several processes, started by ``torchrun``, share the batches of every epoch and of every evaluation, and each
+    metric is that of all of them. Only the main process writes.
+
+    Arguments
+    ---------
+    experiment : summarymixing.experiment.load.Experiment
+        With ``model``, ``modules`` (``model`` among them), ``optimizer``, ``checkpointer``, ``epoch_counter``,
+        ``train_logger``, ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's
+        ``Augmenter`` over waveforms, or null) and ``seed`` in its YAML file. ``lr_schedule`` is any scheduler of
+        SpeechBrain's, see :class:`~summarymixing.training.schedules.Schedule`. ``parameter_groups``, which may be
+        missing, gives parts of the model a learning rate of their own or freezes them, see
+        :class:`~summarymixing.training.parameter_groups.ParameterGroups`.
+    record : summarymixing.experiment.record.RunRecord
+        Receives what the run measures.
+    """
+
+    #: Utterances of this process, in the evaluation at hand, that can have no loss.
+    without_loss = ()
+    #: Since when and of what the next line of the log tells.
+    told, heard, batches_told = 0.0, 0.0, 0
+    #: Name of the test set at hand.
+    evaluating = "test"
+
+    def __init__(self, experiment, record):
+        hparams = experiment.hparams
+        check_settings(experiment)
+        checkpointer = hparams["checkpointer"]
+        if isinstance(checkpointer, partial):
+            checkpointer = checkpointer()  # only here, because it makes its folder, and to load a run must make nothing
+        try:
+            super().__init__(
+                modules=hparams["modules"],
+                opt_class=hparams["optimizer"],
+                hparams=hparams,
+                run_opts=experiment.run_opts,
+                checkpointer=checkpointer,
+            )
+        except ValueError as error:  # about run options that do not go together, such as fp16 on a CPU
+            raise InputError(" ".join(str(error).split())) from error
+        self.run_folder = experiment.run_folder
+        self.record = record
+        self.epoch = None
+        self.train_batches = None
+        self.train_stats = {}
+        self.averaged = None
+        self.losses = [0.0, 0]  # sum and utterances of this process in the evaluation at hand
+        self.scored = []  # what was told of its utterances, a dict each; at the end, of those of all processes
+        self.test_loss = None
+        self.loggers = [self.hparams.train_logger]
+        if self.hparams.tensorboard:
+            self.loggers.append(TensorboardLogger(RunFolder(self.run_folder).tensorboard))
+        record.data.update(experiment=experiment.name, task=type(self).__name__)
+        record.data.setdefault("processes", process_count())  # those that train; another number may test
+        # Tables count the encoder's layers without what stands before them, except where there is nothing else.
+        encoder = getattr(hparams["model"], "encoder", None)
+        parts = {"encoder_and_front_end": encoder, "encoder_layers": getattr(encoder, "encoder", None)}
+        parts = {name: part for name, part in {**hparams["modules"], **parts}.items() if part is not None}
+        own = {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
+        record.set("parameters", count_parameters(own))
+
+    def train(self, train_set, valid_set, batch_sampler, valid_loader):
+        """Train to the last epoch, from the last checkpoint if there is one.
+
+        Arguments
+        ---------
+        train_set, valid_set : DynamicItemDataset
+            The data.
+        batch_sampler : DynamicBatchSampler
+            Batches of the training set, for all processes together.
+        valid_loader : dict
+            DataLoader arguments of the validation set.
+        """
+        self.train_batches = Share(batch_sampler, process_rank(), process_count(), even=True)
+        self.fit(
+            self.hparams.epoch_counter,
+            train_set,
+            valid_set,
+            train_loader_kwargs={"batch_sampler": self.train_batches, "num_workers": self.hparams.num_workers},
+            valid_loader_kwargs=self.share_of(valid_set, valid_loader),
+        )
+
+    def _train_loader_specifics(self, dataset, loader_kwargs):
+        # SpeechBrain would share out once more what is this process's share already.
+        return loader_kwargs
+
+    def share_of(self, dataset, loader):
+        """DataLoader arguments by which this process reads its share of an evaluation set.
+
+        The batches are those that a single process reads.
+        """
+        batches = BatchSampler(SequentialSampler(dataset), loader.get("batch_size", 1), drop_last=False)
+        others = {key: value for key, value in loader.items() if key != "batch_size"}
+        return {**others, "batch_sampler": Share(batches, process_rank(), process_count(), even=False)}
+
+    def waveforms(self, batch, stage):
+        """Waveforms (B, samples) and, on the CPU, their relative lengths, augmented in training."""
+        wavs, lengths = batch.sig
+        wavs, augment = wavs.to(self.device, non_blocking=True), self.augmenter(stage)
+        if augment is not None:
+            # SpeechBrain's augmentations want the lengths beside the waveforms.
+            wavs, lengths = augment(wavs, lengths.to(self.device, non_blocking=True))
+        return wavs, lengths.cpu()
+
+    def augmenter(self, stage):
+        """SpeechBrain's ``Augmenter`` in the training epochs behind ``clean_first_epochs``; None elsewhere."""
+        clean = getattr(self.hparams, "clean_first_epochs", 0)
+        return self.hparams.augment if stage == sb.Stage.TRAIN and (clean == 0 or self.epoch > clean) else None
+
+    def network(self, stage):
+        """The model: in training with the wrapper that averages gradients over the processes.
+
+        That wrapper also sends buffers at every call, so outside training, where the processes may have different
+        numbers of batches, it is left off.
+        """
+        # Runs made before the name `model` have it as `encoder`.
+        module = self.modules.model if "model" in self.modules else self.modules.encoder
+        wrapped = stage != sb.Stage.TRAIN and isinstance(module, DistributedDataParallel)
+        return module.module if wrapped else module
+
+    def on_fit_start(self):
+        """Make the schedule for the steps there are, resume, and bring the schedule to where the run is."""
+        # A process that was killed while it wrote a checkpoint has left a part of one; the one before it still exists.
+        self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=_is_broken)
+        groups = getattr(self.hparams, "parameter_groups", None)
+        self.parameter_groups = ParameterGroups(self.hparams.model, groups, self.hparams.lr)
+        self.parameter_groups.freeze(0)  # before the processes agree on which gradients they exchange
+        super().on_fit_start()
+        self._record_processes()
+        self._end_at_the_step_limit()
+        counter = self.hparams.epoch_counter
+        self._schedule_from_here(counter.limit - counter.current)
+
+    def init_optimizers(self):
+        """As SpeechBrain's, with the learning rates of ``parameter_groups``."""
+        given = [{"params": list(self.modules.parameters())}]
+        if self.remove_vector_weight_decay:
+            given = rm_vector_weight_decay(self.modules)
+        parts, self.ratios = self.parameter_groups.optimizer_groups(given)
+        self.optimizer = self.opt_class(parts)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def _freeze(self):
+        """Freeze what this step wants frozen, and exchange the gradients of the rest between the processes."""
+        if not self.parameter_groups.freeze(self.optimizer_step):
+            return
+        # DistributedDataParallel waits for the gradients of just those parameters that had one when it was made.
+        for name, module in self.modules.items():
+            if isinstance(module, DistributedDataParallel):
+                self.modules[name] = module.module
+        self._wrap_distributed()
+
+    def _schedule_from_here(self, epochs_left):
+        batches = 0 if self.train_batches is None else len(self.train_batches)
+        steps_each = max(1, -(-batches // self.grad_accumulation_factor))
+        if 0 < batches < self.grad_accumulation_factor and epochs_left > 0:
+            logger.warning(
+                "grad_accumulation_factor %d is more than the %d batches of an epoch: an epoch takes one step, of all",
+                self.grad_accumulation_factor,
+                batches,
+            )
+        total = self.hparams.number_of_epochs * steps_each
+        warmup, lr = getattr(self.hparams, "warmup_fraction", None), self.hparams.lr
+        epochs = self.hparams.number_of_epochs
+        self.schedule = Schedule(self.hparams.lr_schedule, lr, warmup, total, epochs, self.ratios)
+        before = self.optimizer.param_groups[0]["lr"] / self.ratios[0] if self.ratios[0] else 0.0
+        finished = self.record.data.get("epochs", [])[: epochs - epochs_left]
+        now = self.schedule.resume(self.optimizer, self.optimizer_step, [row["valid_loss"] for row in finished])
+        if epochs_left <= 0:
+            return
+        if self.optimizer_step and abs(now - before) > 1e-6 * max(now, before):
+            logger.info(
+                "the schedule has changed: step %d of %d now has the learning rate %.3g (it had %.3g); the training "
+                "goes on from there",
+                self.optimizer_step,
+                total,
+                now,
+                before,
+            )
+        limit = self.optimizer_step_limit
+        end = total if limit is None else min(total, limit)
+        if not self.debug:
+            ahead, trial = copy.deepcopy(self.schedule), copy.deepcopy(self.optimizer.param_groups)
+            rates = [ahead(SimpleNamespace(param_groups=trial)) for _ in range(self.optimizer_step, end)]
+            refuse_zero_rates(rates, self.optimizer_step, end)
+
+    def _end_at_the_step_limit(self):
+        """Begin no epoch that could take no step, and would be recorded as trained."""
+        counter = self.hparams.epoch_counter
+        if self._optimizer_step_limit_exceeded and self.step == 0 and counter.current < counter.limit:
+            logger.warning(
+                "this run has taken the %d steps of optimizer_step_limit: nothing is trained; for more epochs raise "
+                "--optimizer_step_limit",
+                self.optimizer_step,
+            )
+            counter.current = counter.limit
+
+    def _record_processes(self):
+        """Record how many processes train, and refuse to go on with another number: the steps left would differ."""
+        if self.hparams.epoch_counter.current >= self.hparams.epoch_counter.limit:
+            return  # there are none
+        before, now = self.record.data["processes"], process_count()
+        if self.optimizer_step > 0 and before != now:
+            raise InputError(
+                f"{self.run_folder}: this run is being trained by {before} process(es), not by {now}; go on with that "
+                "number (torchrun --nproc_per_node), or choose another --output_folder"
+            )
+        self.record.set("processes", now)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Reshuffle, and start the clock."""
+        self.stage_started = self.told = time.perf_counter()
+        self.heard, self.batches_told = 0.0, 0
+        self.losses, self.scored, self.without_loss = [0.0, 0], [], ()
+        if stage == sb.Stage.TRAIN:
+            self.epoch = epoch
+            # Without this the sampler repeats the order of its first epoch.
+            self.train_batches.set_epoch(epoch)
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Seed the step, and set its learning rate."""
+        # Each process drops and distorts in its own way.
+        seed = step_seed(self.hparams.seed, self.epoch, self.step, process_count(), process_rank())
+        torch.manual_seed(seed)
+        random.seed(seed)  # SpeechBrain's Augmenter draws from it
+        self._freeze()
+        if should_step or self._ends_epoch():
+            self.schedule(self.optimizer)
+
+    def _ends_epoch(self):
+        """Whether this is the last batch of the epoch, behind which the gradients gathered so far make a step."""
+        return self.train_batches is not None and self.step == len(self.train_batches)
+
+    def no_sync(self, use=True):
+        """As SpeechBrain's, but for the last batch, whose step averages the gradients of all processes."""
+        return super().no_sync(use and not self._ends_epoch())
+
+    def fit_batch(self, batch):
+        """Train on a batch; the last ones of an epoch that do not fill a step make a step of their own."""
+        loss = super().fit_batch(batch)
+        left = self.step % self.grad_accumulation_factor
+        if left and self._ends_epoch():
+            # Their mean: SpeechBrain has divided each by the batches of a full step.
+            for parameter in self.modules.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.grad_accumulation_factor / left)
+            self.optimizers_step()
+        return loss
+
+    def optimizers_step(self):
+        """As SpeechBrain's, which clips the gradients of the optimizer's first parameter group alone."""
+        self.scaler.unscale_(self.optimizer)
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        if not self.scaler.is_enabled() and self.skip_nonfinite_grads:
+            self.check_gradients()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
+
+    def check_gradients(self):
+        """Leave this step out if any gradient is not finite.
+
+        SpeechBrain asks each parameter, which waits for the device as often, and takes the step with what is left.
+        """
+        parameters = [p for p in self.modules.parameters() if p.grad is not None]
+        if not torch.nn.utils.get_total_norm([p.grad for p in parameters]).isfinite():
+            logger.warning("epoch %d, step %d left out: a gradient is NaN or infinite", self.epoch, self.step)
+            for parameter in parameters:
+                parameter.grad = None
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        # Between two steps of the optimizer a checkpoint would lose the gradients gathered so far.
+        between = self.step % self.grad_accumulation_factor != 0 and not self._ends_epoch()
+        return not between and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+
+    def _save_intra_epoch_ckpt(self):
+        # The main process writes, and each resumes from, the loss so far: let it be that of all.
+        self.avg_train_loss = mean_over_processes(self.avg_train_loss)
+        super()._save_intra_epoch_ckpt()
+
+    def evaluate_batch(self, batch, stage):
+        """Evaluate, and count the utterances that the loss is a mean of."""
+        before = len(self.without_loss)
+        loss = super().evaluate_batch(batch, stage)
+        counted = len(batch.id) - (len(self.without_loss) - before)
+        if counted:
+            self.losses[0] += float(loss) * counted
+            self.losses[1] += counted
+        where = f"test {self.evaluating}" if stage == sb.Stage.TEST else "validation"
+        self._tell_progress(batch, f"{where}, batch {self.step}", loss)
+        return loss
+
+    def mean_where(self, possible, losses, batch):
+        """The mean loss of the utterances of an evaluation that can have one; the others are counted and named.
+
+        Arguments
+        ---------
+        possible : torch.Tensor
+            (B,) bool.
+        losses : torch.Tensor
+            (B,).
+        batch : PaddedBatch
+            With ``id``.
+        """
+        missing = [name for name, there in zip(batch.id, possible.tolist(), strict=True) if not there]
+        self.without_loss = [*self.without_loss, *missing]
+        return losses[possible].mean() if possible.any() else losses.new_zeros(())
+
+    def _evaluation_loss_of_all(self, stage):
+        """The mean over the utterances of all processes; what has none is told and recorded."""
+        total, count = (sum(parts) for parts in zip(*gather(self.losses), strict=True))
+        names = sorted({name for share in gather(self.without_loss) for name in share})
+        where = self.evaluating if stage == sb.Stage.TEST else "validation"
+        known = dict(self.record.data.get("utterances_without_loss", {}))
+        if names and known.get(where) != names:
+            logger.warning(
+                "%s: %d utterances are left out of the mean loss, because no output of the model can have their "
+                "transcript or label (empty, longer than their frames, or not in training): %s%s",
+                where,
+                len(names),
+                ", ".join(names[:5]),
+                ", ..." if len(names) > 5 else "",
+            )
+            self.record.set("utterances_without_loss", {**known, where: names})
+        return total / count if count else float("nan")
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Put together what the processes have told, record the epoch, and keep its checkpoint."""
+        self.scored = [row for share in gather(self.scored) for row in share]
+        if stage == sb.Stage.TRAIN:
+            stage_loss = mean_over_processes(stage_loss)
+        else:
+            stage_loss = self._evaluation_loss_of_all(stage)
+        seconds = time.perf_counter() - self.stage_started
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"train_loss": stage_loss, "seconds": seconds}
+        elif stage == sb.Stage.VALID:
+            valid = {"valid_loss": stage_loss, **self.valid_metrics()}
+            lr = self.schedule.group["lr"]
+            for logger in self.loggers:
+                logger.log_stats({"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid)
+            self.record.epoch(epoch, **self.train_stats, **valid)
+            self.schedule.after_epoch(epoch, stage_loss)
+            self.checkpointer.save_and_keep_only(
+                meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
+            )
+            # One from within an epoch must take no place among those that are averaged; it is of no more use.
+            self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=lambda c: not _ends_an_epoch(c))
+        else:
+            self.test_loss = stage_loss
+
+    def fit(self, *arguments, progressbar=None, **options):
+        """As SpeechBrain's; where the output is no terminal, lines in the log stand in for its bars."""
+        return super().fit(*arguments, progressbar=self._shows_bars(progressbar), **options)
+
+    def evaluate(self, *arguments, progressbar=None, **options):
+        """As SpeechBrain's, with the same rule."""
+        return super().evaluate(*arguments, progressbar=self._shows_bars(progressbar), **options)
+
+    def _shows_bars(self, progressbar):
+        return sys.stderr.isatty() and (not self.noprogressbar if progressbar is None else progressbar)
+
+    def _tell_progress(self, batch, what, loss):
+        """Every so often, a line that says how far it is."""
+        if self.noprogressbar or sys.stderr.isatty():
+            return
+        self.heard += sum(map(float, getattr(batch, "duration", ()))) * process_count()
+        self.batches_told += 1
+        now = time.perf_counter()
+        passed = now - self.told
+        if passed < INTERVAL:
+            return
+        line = f"{what}: loss {float(loss):.3g}, {self.heard / passed:.0f} s of audio a second"
+        if what.startswith("epoch"):
+            whole, rate = len(self.train_batches), passed / self.batches_told
+            left = whole - self.step + whole * (self.hparams.epoch_counter.limit - self.epoch)
+            line += f", {timedelta(seconds=round(rate * left))} left"
+        logger.info(line)
+        self.told, self.heard, self.batches_told = now, 0.0, 0
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Tell how far the training is, where there is no terminal."""
+        if self.train_batches is not None:
+            each, whole = self.grad_accumulation_factor, len(self.train_batches)
+            where = f"epoch {self.epoch} of {self.hparams.epoch_counter.limit}, step {-(-self.step // each)}"
+            self._tell_progress(batch, f"{where} of {-(-whole // each)}", self.avg_train_loss or loss)
+
+    def read_test_set(self, dataset, loader, name="test"):
+        """Evaluate on a test set whose utterances :attr:`scored` then holds, with their ``duration``.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            The test set.
+        loader : dict
+            DataLoader arguments.
+        name : str
+            Name of the test set in the log and the record.
+
+        Returns
+        -------
+        dict
+            ``loss``, ``rtf`` (seconds that one process takes for a second of audio) and ``audio_seconds``.
+        """
+        started, self.evaluating = time.perf_counter(), name
+        self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
+        seconds = (time.perf_counter() - started) * process_count()
+        audio = sum(row["duration"] for row in self.scored)
+        return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
+
+    def valid_metrics(self):
+        """Metrics of the validation set just read, by name."""
+        return {}
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Average the last checkpoints and write the result beside them.
+
+        Raises
+        ------
+        InputError
+            If the run folder holds no finished epoch.
+        """
+        checkpoints = self.checkpointer.find_checkpoints(
+            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
+        )
+        if not checkpoints:
+            raise InputError(
+                f"{self.run_folder}: no epoch of this run is finished, so there is nothing to test; train it first"
+            )
+        if checkpoints == self.averaged:
+            return  # by the test before
+        load = partial(torch.load, map_location=self.device)
+        average = average_checkpoints(checkpoints, "model", parameter_loader=load)
+        self.hparams.model.load_state_dict(average)
+        if sb.utils.distributed.if_main_process():
+            torch.save(average, RunFolder(self.run_folder).model)
+        self.averaged = checkpoints
+        self.record.set("checkpoints_averaged", [checkpoint.meta["epoch"] for checkpoint in checkpoints])

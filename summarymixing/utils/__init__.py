@@ -1,0 +1,1 @@
+"""Errors, files, seeds, processes and memory."""

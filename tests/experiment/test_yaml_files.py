@@ -1,0 +1,211 @@
+"""Tests of summarymixing.experiment.yaml_files: a variant's keys replace those of its base, on the text."""
+
+import pytest
+from hyperpyyaml import load_hyperpyyaml
+
+from summarymixing.experiment import resolve_yaml
+from summarymixing.utils.errors import InputError
+
+BASE = """\
+# A model
+# of two parts
+
+# seconds
+length: 20
+
+###### Model ######
+
+width: 4  # channels
+mixer: !name:collections.OrderedDict
+  kind: attention  # the usual
+  nhead: 2
+# built from the mixer
+model: !new:collections.Counter
+  width: !ref <width>
+  # !ref <commented>
+  mixer: 1
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write_file
+
+
+def refused(path):
+    with pytest.raises(InputError) as caught:
+        resolve_yaml(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_base_alone_is_itself_with_a_name(write):
+    text = resolve_yaml(write("big.yaml", BASE))
+    assert text == BASE.replace("# seconds", "experiment: big\n# seconds")
+
+
+def test_variant_replaces_value_and_tag_in_the_bases_order(write):
+    write("big.yaml", BASE)
+    text = resolve_yaml(
+        write(
+            "small.yaml",
+            "# Small\nbase: big.yaml\n# another mixer\nmixer: !new:collections.Counter\n  n: 7\n",
+        )
+    )
+    expected = BASE.replace("# seconds", "experiment: small\n# seconds").replace(
+        "mixer: !name:collections.OrderedDict\n  kind: attention  # the usual\n  nhead: 2\n",
+        "# another mixer\nmixer: !new:collections.Counter\n  n: 7\n",
+    )
+    assert text == expected
+    assert load_hyperpyyaml(text)["mixer"] == {"n": 7}
+
+
+def test_comment_above_a_key_is_replaced_with_it_and_others_stay(write):
+    write("big.yaml", BASE)
+    text = resolve_yaml(write("s.yaml", "base: big.yaml\nlength: 5\nmodel: 1"))
+    assert "# seconds" not in text and "# built from" not in text
+    assert "# A model\n# of two parts\n" in text and "###### Model ######" in text
+    assert load_hyperpyyaml(text)["model"] == 1
+
+
+def test_chain_of_bases_in_other_folders(write):
+    write("common/big.yaml", BASE)
+    write("a/middle.yaml", "base: ../common/big.yaml\nwidth: 5\nlength: 1\n")
+    hparams = load_hyperpyyaml(resolve_yaml(write("a/last.yaml", "base: middle.yaml\nlength: 2\n")))
+    assert (hparams["width"], hparams["length"], hparams["experiment"]) == (5, 2, "last")
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "variant", "expected"),
+    [
+        ("v.yaml", "experiment: big\n", "", "v"),
+        ("v.yaml", "", "experiment: chosen\n", "chosen"),
+        ("v.yaml", "experiment: big\n", "experiment: chosen\n", "chosen"),
+        ("10.yaml", "", "", "10"),
+        ("true.yaml", "", "", "true"),
+        ("1e5.yaml", "", "", "1e5"),
+    ],
+)
+def test_experiment_is_the_files_own_name(write, name, base, variant, expected):
+    write("big.yaml", "folder: !ref runs/<experiment>\n" + base)
+    hparams = load_hyperpyyaml(resolve_yaml(write(name, "base: big.yaml\n" + variant)))
+    assert hparams["experiment"] == expected
+    assert hparams["folder"] == f"runs/{expected}"
+
+
+def test_new_keys_stand_before_what_refers_to_them(write):
+    # HyperPyYAML cannot follow a reference to a reference that stands further down.
+    write("big.yaml", BASE)
+    text = resolve_yaml(
+        write(
+            "v.yaml",
+            "base: big.yaml\n"
+            "half: !ref <quarter> * 2\n"
+            "quarter: !ref <width>\n"
+            "mixer: !new:collections.Counter\n  a: !ref <half>\n  b: !ref <also[x]>\n"
+            "also: {x: !ref <half>}\n",
+        )
+    )
+    assert load_hyperpyyaml(text)["mixer"] == {"a": 8, "b": 8}
+
+
+def test_hyperpyyaml_still_needs_that_order():
+    with pytest.raises(Exception, match="!ref"):
+        load_hyperpyyaml("a: !ref <b>\nb: !ref <c>\nc: 1\n")
+
+
+def test_run_options_and_hidden_keys_may_be_new(write):
+    write("big.yaml", BASE)
+    text = resolve_yaml(write("v.yaml", "base: big.yaml\nprecision: bf16\n__x: 1\nmax_grad_norm: 1.0\n"))
+    assert text.endswith("precision: bf16\n__x: 1\nmax_grad_norm: 1.0\n")
+
+
+def test_block_text_and_flow_values_keep_their_lines(write):
+    write("big.yaml", "note: |\n  width: 3\n  # no comment\n\n  end\nflow: {a: 1,\nb: 2}\nz: 0\n")
+    hparams = load_hyperpyyaml(resolve_yaml(write("v.yaml", "base: big.yaml\nz: 1\n")))
+    assert hparams["note"] == "width: 3\n# no comment\n\nend\n"
+    assert (hparams["flow"], hparams["z"]) == ({"a": 1, "b": 2}, 1)
+
+
+def test_missing_file(tmp_path):
+    assert refused(tmp_path / "no.yaml") == f"{tmp_path / 'no.yaml'}: there is no such YAML file"
+
+
+def test_folder_in_place_of_a_file(tmp_path):
+    assert f"{tmp_path}: cannot read this YAML file" in refused(tmp_path)
+
+
+def test_missing_base(write, tmp_path):
+    variant = write("v.yaml", "base: no.yaml\n")
+    assert refused(variant) == f"{variant}: key 'base': there is no file {tmp_path / 'no.yaml'}"
+
+
+@pytest.mark.parametrize("value", ["3", "[a.yaml, b.yaml]", ""])
+def test_base_that_is_no_file_name(write, value):
+    variant = write("v.yaml", f"base: {value}\n")
+    assert refused(variant) == f"{variant}: key 'base' must be the name of a YAML file"
+
+
+def test_cycle_of_bases(write, tmp_path):
+    write("a.yaml", "base: b.yaml\n")
+    message = refused(write("b.yaml", "base: a.yaml\n"))
+    assert str(tmp_path) in message and "key 'base'" in message
+    assert "b.yaml -> a.yaml -> b.yaml" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "first"),
+    [("a: 1\nb: 2\na: 3\n", 3, 1), ("a:\n  x: 1\n  y: 2\n  x: 3\nb: 1\n", 4, 2)],
+)
+def test_duplicate_key(write, text, line, first):
+    path = write("d.yaml", text)
+    message = refused(path)
+    assert f"{path}, line {line}: key '" in message
+    assert f"is written twice (first in line {first})" in message
+
+
+def test_misspelt_key_of_a_variant(write, tmp_path):
+    write("big.yaml", BASE)
+    variant = write("v.yaml", "base: big.yaml\nmixre: 1\n")
+    message = refused(variant)
+    assert f"{variant}: key 'mixre' is not in the base {tmp_path / 'big.yaml'}" in message
+    assert "nothing refers to <mixre> (did you mean 'mixer'?)" in message
+
+
+def test_reference_in_a_comment_or_to_oneself_is_no_use(write):
+    write("big.yaml", BASE)
+    for line in ("commented: 1", "loop: !ref <loop>"):
+        assert "nothing refers to" in refused(write("v.yaml", f"base: big.yaml\n{line}\n"))
+
+
+@pytest.mark.parametrize(("text", "line"), [("a: 1\nb: [1, 2\nc: 3\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: *none\n", 1)])
+def test_yaml_that_cannot_be_parsed(write, text, line):
+    path = write("bad.yaml", text)
+    assert f"{path}, line {line}: not valid YAML: " in refused(path)
+
+
+def test_unparsable_base_is_the_file_named(write):
+    base = write("bad.yaml", "a: 1\nb: ]\n")
+    assert refused(write("v.yaml", "base: bad.yaml\na: 2\n")).startswith(f"{base}, line 2:")
+
+
+def test_file_that_is_no_mapping(write):
+    path = write("list.yaml", "- 1\n- 2\n")
+    assert f"{path}: an experiment is a mapping" in refused(path)
+
+
+def test_top_level_in_braces(write):
+    path = write("flow.yaml", "{a: 1, b: 2}\n")
+    assert f"{path}: write the top level as lines" in refused(path)
+
+
+def test_file_that_is_not_text(write, tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00a")
+    assert f"{path}: cannot read this YAML file" in refused(path)
