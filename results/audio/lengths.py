@@ -11,12 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from summarymixing.utils.errors import InputError
-from summarymixing.utils.files import atomic_open
-from summarymixing.experiment.record import git_state, machine, versions
-
 from summarymixing.corpora.audio import inspect_audio, read_audio
 from summarymixing.corpora.decoders import decode
+from summarymixing.experiment.record import git_state, machine, versions
+from summarymixing.utils.errors import InputError
+from summarymixing.utils.files import atomic_open
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 0.03

@@ -5,7 +5,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from summarymixing import lobes
-from summarymixing.lobes import masks
+from summarymixing.ops import masks
 from summarymixing.ops.masks import frames_and_counts, padding_mask_from_counts
 
 SAMPLES, VOCAB = (16000, 12345, 9601, 160), 12

@@ -17,8 +17,9 @@ from speechbrain.nnet import schedulers
 from summarymixing.corpora import librispeech
 from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.tasks import base, recognition
+from summarymixing.tasks import recognition
 from summarymixing.tasks.ctc import CTC
+from summarymixing.training import task as task_module
 from summarymixing.training.schedules import Schedule
 from summarymixing.utils.errors import InputError
 
@@ -281,7 +282,7 @@ def test_impossible_transcripts_are_left_out_of_the_validation_loss(train, speec
 
 
 def test_a_log_gets_lines_and_a_warning_of_the_plateau(train, monkeypatch, log, capfd):
-    monkeypatch.setattr(base, "INTERVAL", 0.0)
+    monkeypatch.setattr(task_module, "INTERVAL", 0.0)
     monkeypatch.setattr(recognition, "PLATEAU_CER", 0.0)
     train(number_of_epochs=2)
     told = [line.partition(" - epoch ")[2] for line in log().splitlines() if "s of audio a second" in line]

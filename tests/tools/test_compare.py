@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from tests.test_comparison import make_classified, make_run, result
 
 from summarymixing.benchmarks import speed
 from summarymixing.reports.comparison import compare, read_run
+from tests.reports.test_comparison import make_classified, make_run, result
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
 MEASURED = {
