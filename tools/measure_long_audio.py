@@ -7,7 +7,6 @@ measurement runs in a process of its own, so that its peak is its own.
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
 import sys
@@ -18,7 +17,11 @@ import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
 from summarymixing import lobes, mixers
-from summarymixing.experiment.record import count_parameters, git_state, machine, peak_memory, versions
+from summarymixing.benchmarks.memory import growth_of, in_fresh_process
+from summarymixing.benchmarks.streaming import state_bytes
+from summarymixing.benchmarks.timing import cpu_seconds
+from summarymixing.experiment.record import count_parameters
+from summarymixing.reports.provenance import provenance
 from summarymixing.utils.errors import InputError, command_line
 from summarymixing.utils.files import atomic_open
 
@@ -41,34 +44,29 @@ def noise(samples):
     return 0.1 * torch.randn(1, samples)
 
 
-@torch.no_grad()
+def prepare_pass(mixer, minutes, found):
+    """Build the encoder and its input; ``found`` gets what only the call itself knows."""
+    model = build(mixer)
+    with torch.no_grad():
+        model(noise(SAMPLE_RATE))  # what libraries allocate on first use
+    wavs = noise(int(minutes * 60 * SAMPLE_RATE))
+
+    @torch.no_grad()
+    def encode():
+        begun = time.process_time()
+        found["frames"] = model(wavs)[0].shape[1]
+        found["cpu_seconds"] = time.process_time() - begun  # of all threads; tells what a busy machine added
+
+    found["audio_bytes"] = wavs.nbytes
+    return encode
+
+
 def one_pass(mixer, minutes):
     """Encode so many minutes at once; seconds, and peak memory of this process before and after."""
-    model = build(mixer)
-    model(noise(SAMPLE_RATE))  # what libraries allocate on first use
-    wavs = noise(int(minutes * 60 * SAMPLE_RATE))
-    before = peak_memory()[1]
-    start, cpu_start = time.perf_counter(), time.process_time()
-    frames = model(wavs)[0].shape[1]
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    return {
-        "minutes": minutes,
-        "frames": frames,
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,  # of all threads; tells what a busy machine added to the seconds
-        "peak_bytes": peak_memory()[1],
-        "peak_bytes_before": before,
-        "audio_bytes": wavs.nbytes,
-    }
-
-
-def held_bytes(state):
-    """Bytes of the tensors in a stream's state."""
-    if isinstance(state, torch.Tensor):
-        return state.untyped_storage().nbytes()
-    if isinstance(state, (list, tuple)):
-        return sum(map(held_bytes, state))
-    return sum(map(held_bytes, vars(state).values())) if hasattr(state, "__dict__") else 0
+    found = {"minutes": minutes}
+    memory = growth_of(prepare_pass, mixer, minutes, found)
+    sizes = {"peak_bytes": memory["peak_bytes"], "peak_bytes_before": memory["baseline_bytes"]}
+    return {**found, "seconds": memory["call_seconds"], **sizes}
 
 
 @torch.no_grad()
@@ -77,31 +75,32 @@ def stream(mixer, minutes, chunk_size):
     model = build(mixer)
     context = model.make_streaming_context(DynChunkTrainConfig(chunk_size, None))
     samples = chunk_size * 640  # a frame is 40 ms
-    found, seconds = [], []
+    found = []
     for minute in range(1, max(minutes) + 1):
-        for _ in range(round(60 * SAMPLE_RATE / samples)):
-            part = noise(samples)
-            start = time.perf_counter()
-            model.forward_streaming(part, context)
-            seconds.append(time.perf_counter() - start)
+        parts = (noise(samples) for _ in range(round(60 * SAMPLE_RATE / samples)))
+        seconds = [cpu_seconds(lambda part=part: model.forward_streaming(part, context), 1) for part in parts]
         if minute in minutes:
             median = statistics.median(seconds)
-            found.append({"minute": minute, "state_bytes": held_bytes(context), "median_chunk_seconds": median})
-        seconds = []
+            found.append({"minute": minute, "state_bytes": state_bytes(context), "median_chunk_seconds": median})
+    return {"stream": found}
+
+
+def measured(function, *arguments):
+    """What a function gives in a process that does nothing else."""
+    found = in_fresh_process(function, *arguments, threads=torch.get_num_threads())
+    for key in ("oom", "error"):
+        if key in found:
+            raise InputError(
+                f"{function.__name__}{arguments}: {found[key]}; try --minutes or --stream-minutes below it"
+            )
     return found
-
-
-def in_fresh_process(function, *arguments):
-    """Call it in a process that does nothing else."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def measure(arguments):
     """Everything that was asked for, printed as it comes."""
     passes = []
     for minutes in sorted(arguments.minutes):
-        found = in_fresh_process(one_pass, arguments.mixer, minutes)
+        found = measured(one_pass, arguments.mixer, minutes)
         passes.append(found)
         print(
             f"one pass of {minutes:g} min: {found['peak_bytes'] / 2**20:,.0f} MiB peak resident memory, "
@@ -116,7 +115,7 @@ def measure(arguments):
     ratio = growth[-1] / growth[0] if len(growth) > 1 else None
     if ratio is not None:
         print(f"the last growth is {ratio:.2f} times the first: memory is linear in length at 1")
-    streamed = in_fresh_process(stream, arguments.mixer, arguments.stream_minutes, arguments.chunk_size)
+    streamed = measured(stream, arguments.mixer, arguments.stream_minutes, arguments.chunk_size)["stream"]
     for found in streamed:
         print(
             f"stream, minute {found['minute']}: state of {found['state_bytes']:,} bytes, median "
@@ -139,15 +138,11 @@ def main(argv=None):
         raise InputError("--minutes, --stream-minutes and --chunk-size must be positive.")
     if not getattr(mixers, arguments.mixer).chunkable:
         raise InputError(f"--mixer {arguments.mixer}: it cannot stream; choose another.")
-    load, started, (commit, dirty) = os.getloadavg()[0], datetime.now(UTC).isoformat(timespec="seconds"), git_state()
+    load, started = os.getloadavg()[0], datetime.now(UTC).isoformat(timespec="seconds")
     found = measure(arguments)
     record = {
-        "command": ["tools/measure_long_audio.py", *(sys.argv[1:] if argv is None else argv)],
+        **provenance(["tools/measure_long_audio.py", *(sys.argv[1:] if argv is None else argv)]),
         "started": started,
-        "commit": commit,
-        "dirty": dirty,
-        "versions": versions(),
-        "machine": machine(),
         "load_average_at_start": load,
         "settings": vars(arguments),
         "parameters": count_parameters({"encoder": build(arguments.mixer)})["total"],

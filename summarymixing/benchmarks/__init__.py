@@ -1,1 +1,1 @@
-"""The speed benchmark: mixers, levels and shapes measured side by side; ``tools/benchmark.py`` is its command."""
+"""The speed benchmark: mixers, levels and shapes measured side by side; ``summarymixing-benchmark`` is its command."""

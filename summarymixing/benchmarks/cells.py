@@ -49,7 +49,7 @@ class Cell:
         "forward" (no gradients) or "forward+backward" (gradients of the input too).
     chunked : bool
         Whether frames see chunks only.
-    chunk_size, left_context : int, optional
+    chunk_size, left_context_size : int, optional
         Frames; chunks, None for all of the past.
     dtype : str
         "float32"; "bfloat16", weights and input cast; "autocast", bfloat16 over float32 weights and input.
@@ -73,7 +73,7 @@ class Cell:
     level: str = "mixer"
     step: str = "forward"
     chunk_size: int | None = None
-    left_context: int | None = None
+    left_context_size: int | None = None
     dtype: str = "float32"
     mode: str = "eager"
     device: str = "cpu"
@@ -104,6 +104,16 @@ class Cell:
         return self.frames * FRAME_SECONDS
 
     @property
+    def compiled(self) -> bool:
+        """Whether its module is compiled."""
+        return self.mode == "compile"
+
+    @property
+    def memory_in_process(self) -> bool:
+        """Whether its memory is measured in a process of its own: of a compiled one the compiler's would be."""
+        return self.level not in BOUNDS and not self.compiled
+
+    @property
     def backward(self) -> bool:
         """Whether gradients are computed."""
         return self.step == "forward+backward"
@@ -111,7 +121,7 @@ class Cell:
     @property
     def chunks(self) -> DynChunkTrainConfig | None:
         """The chunks as mixers take them."""
-        return None if self.chunk_size is None else DynChunkTrainConfig(self.chunk_size, self.left_context)
+        return None if self.chunk_size is None else DynChunkTrainConfig(self.chunk_size, self.left_context_size)
 
     @property
     def shape(self) -> Shape:
@@ -257,11 +267,6 @@ def compiled(module: torch.nn.Module) -> torch.nn.Module:
     config.recompile_limit = config.accumulated_recompile_limit = 10_000
     config.fail_on_recompile_limit_hit = True
     return torch.compile(module, dynamic=True)
-
-
-def prepare(cell: Cell, seed: int):
-    """`Workbench.prepare` for one cell alone: what a fresh process calls."""
-    return Workbench(seed).prepare(cell)
 
 
 def _module_key(cell):

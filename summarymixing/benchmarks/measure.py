@@ -7,8 +7,7 @@ import gc
 
 import torch
 
-from summarymixing.benchmarks import cells as cells_module
-from summarymixing.benchmarks.cells import Cell, Workbench
+from summarymixing.benchmarks.cells import Workbench
 from summarymixing.benchmarks.memory import available_bytes, failure, growth_of, in_fresh_process, resident_now
 from summarymixing.benchmarks.timing import cpu_seconds, cuda_seconds, quantiles, time_in_turns
 from summarymixing.experiment.record import CUDA_MEMORY, PROCESS_MEMORY
@@ -40,20 +39,21 @@ class Options:
     memory_limit_bytes: int | None = None
 
 
-def measure_cells(cells, options: Options, progress=lambda what, done, total: None) -> dict:
+def measure_cells(cells, options: Options, progress=lambda what, done, total: None, workbench=Workbench) -> dict:
     """Measure cells on one device.
 
-    A cell that runs out of memory is not timed. That of a compiled cell on a CPU is not measured: the compiler's
-    own would be.
+    A cell that runs out of memory is not timed.
 
     Parameters
     ----------
-    cells : iterable of Cell
-        A cell that is named twice is measured once.
+    cells : iterable of Cell or RunCell
+        Hashable, with ``device``, ``compiled`` and ``memory_in_process``. A cell that is named twice is measured once.
     options : Options
         How.
     progress : callable
         Called with ("memory" or "time", done, total).
+    workbench : type
+        ``workbench(seed).prepare(cell)`` gives what is measured for a cell, a callable without arguments.
 
     Returns
     -------
@@ -64,6 +64,7 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
 
     Examples
     --------
+    >>> from summarymixing.benchmarks.cells import Cell
     >>> cell = Cell("identity", frames=10, d_model=4)
     >>> found = measure_cells([cell], Options(threads=1, rounds=(3, 3)))[cell]
     >>> found["seconds"]["visits"], found["oom"], found["memory"]["growth_bytes"] >= 0
@@ -72,14 +73,14 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
     cells = list(dict.fromkeys(cells))
     torch.set_num_threads(options.threads)
     limit = options.memory_limit_bytes or available_bytes() * 3 // 4
-    bench = Workbench(options.seed)
+    bench = workbench(options.seed)
     results, calls, expected = {}, {}, {}
     for done, cell in enumerate(cells):
         progress("memory", done, len(cells))
         if cell.device == "cuda":
             found, call = _cuda_memory(bench, cell)
         else:
-            found, call = _process_memory(cell, options, limit), None
+            found, call = _process_memory(workbench, cell, options, limit), None
         reason = found.get("oom") or found.get("error")
         expected[cell] = found.pop("call_seconds", None)
         memory = found if "growth_bytes" in found else None
@@ -92,7 +93,7 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
         if result["reason"] is None and cell not in calls:
             try:
                 call = bench.prepare(cell)
-                if cell.mode == "compile":
+                if cell.compiled:
                     call()  # here, and again when it is first visited: a later cell may make it compile anew
                 calls[cell] = call
             except Exception as error:  # a cell that fails leaves the others alone
@@ -138,14 +139,15 @@ def _fail(result: dict, found: dict) -> None:
     result.update(oom="oom" in found, reason=found.get("oom") or found.get("error"))
 
 
-def _process_memory(cell: Cell, options: Options, limit: int) -> dict:
-    if cell.level in cells_module.BOUNDS or cell.mode == "compile":
+def _process_memory(workbench, cell, options: Options, limit: int) -> dict:
+    if not cell.memory_in_process:
         return {}
     # With the plots, because each process imports the program that started it.
-    preload = (cells_module.__name__, "summarymixing.benchmarks.plots")
+    preload = (workbench.__module__, "summarymixing.benchmarks.plots")
     found = in_fresh_process(
         growth_of,
-        cells_module.prepare,
+        _prepare,
+        workbench,
         cell,
         options.seed,
         limit_bytes=limit,
@@ -155,11 +157,15 @@ def _process_memory(cell: Cell, options: Options, limit: int) -> dict:
     return {**found, "kind": PROCESS_MEMORY} if "growth_bytes" in found else found
 
 
-def _cuda_memory(bench: Workbench, cell: Cell) -> tuple[dict, object]:
+def _prepare(workbench, cell, seed: int):
+    return workbench(seed).prepare(cell)
+
+
+def _cuda_memory(bench, cell) -> tuple[dict, object]:
     """The allocator's peak in this process, where cells share nothing but weights and inputs."""
     try:
         call = bench.prepare(cell)
-        if cell.mode == "compile":
+        if cell.compiled:
             call()
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

@@ -8,10 +8,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from summarymixing.benchmarks.cells import BOUNDS
 from summarymixing.benchmarks.registry import entry
 from summarymixing.benchmarks.suite import chunk_labels
+from summarymixing.reports.plot_styles import MARKERS, OKABE_ITO
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; markers and line styles tell the same again.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-MARKERS = "osD^vPX<>*"
+# Markers and line styles tell the same as colours again.
 LINES = ["-", "--", ":", "-."]
 LABELS = {
     "time": "time of an utterance (ms)",
@@ -90,7 +89,8 @@ def _line(cell):
     """What decides colour and marker, and what decides the dashes."""
     mixer, variant = entry(cell["mixer"]).label, []
     if cell["chunk_size"] is not None:
-        size, left = chunk_labels(cell["chunk_size"], cell["left_context"])
+        left = cell.get("left_context_size", cell.get("left_context"))  # its name in older records
+        size, left = chunk_labels(cell["chunk_size"], left)
         mixer, variant = f"{mixer}, {size}", [left]
     kind = BOUNDS.get(cell["level"])
     variant += [kind] if kind else []
@@ -111,10 +111,10 @@ def _styles(names):
     for name in names:
         mixer, variant = mixers.index(name[0]), variants.index(name[1])
         styles[name] = {
-            "color": COLOURS[mixer % len(COLOURS)],
+            "color": OKABE_ITO[mixer % len(OKABE_ITO)],
             "marker": MARKERS[mixer % len(MARKERS)],
             # A colour that comes again comes with a hollow marker.
-            "markerfacecolor": COLOURS[mixer % len(COLOURS)] if mixer < len(COLOURS) else "white",
+            "markerfacecolor": OKABE_ITO[mixer % len(OKABE_ITO)] if mixer < len(OKABE_ITO) else "white",
             "linestyle": LINES[variant % len(LINES)],
             "linewidth": 1.6,
             "markersize": 6,

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-
-def pipe_table(rows: list[list[str]]) -> str:
-    """Lay out rows of text, the header first, as a Markdown table.
-
-    Examples
-    --------
-    >>> print(pipe_table([["a", "bc"], ["1", "2"]]))
-    | a | bc |
-    |---|----|
-    | 1 | 2  |
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+from summarymixing.reports.provenance import commit_text
+from summarymixing.reports.text_tables import markdown_table
 
 
 def tables(record: dict) -> str:
@@ -40,7 +28,7 @@ def tables(record: dict) -> str:
         rows = [["", *columns]]
         for row in dict.fromkeys(row for row, _ in numbers):
             rows.append([row, *(numbers.get((row, column), "") for column in columns)])
-        parts.append(f"**{table['title']}**{_limits(table)}\n\n{pipe_table(rows)}")
+        parts.append(f"**{table['title']}**{_limits(table)}\n\n{markdown_table(rows)}")
     return "\n\n".join(parts)
 
 
@@ -82,7 +70,7 @@ def _cells(record):
                 f"{memory['growth_bytes'] / 2**20:.1f}" if memory else "-",
             ]
         )
-    return pipe_table(rows)
+    return markdown_table(rows)
 
 
 def _milliseconds(seconds):
@@ -97,16 +85,15 @@ def _stream_cells(record):
         times = [f"{1000 * cell[key]:.3f}" for key in ("first", "last", "new_stream")]
         state = f"{cell['state_bytes_start']:,} / {cell['state_bytes_end']:,}"
         rows.append([cell["label"], f"{cell['hours']:g}", f"{cell['chunks']:,}", *times, state])
-    return pipe_table(rows)
+    return markdown_table(rows)
 
 
 def _origin(record):
     computer = record["machine"]
-    dirty = " with uncommitted changes" if record["dirty"] else ""
     settings = record["settings"]
     lines = [
         f"`{shlex.join(['python', *record['command']])}`",
-        f"commit {record['commit']}{dirty}; {', '.join(f'{k} {v}' for k, v in record['versions'].items())}",
+        f"commit {commit_text(record)}; {', '.join(f'{k} {v}' for k, v in record['versions'].items())}",
         f"{computer['cpu']}, {computer['cores']} cores, {settings['threads']} threads; {computer['os']}; "
         f"GPUs: {', '.join(computer['gpus']) or 'none'}; load average at the start "
         f"{record['load_average_at_start']:.2f}",
@@ -116,9 +103,8 @@ def _origin(record):
         "process, or of CUDA's allocator.",
     ]
     tests = [
-        f"{name}: {found['summary']}" if found["passed"] else f"{name}: **FAILED** ({found['summary']})"
+        f"tests of {name}: " + (found["summary"] if found["passed"] else f"**FAILED** ({found['summary']})")
         for name, found in record["tests"].items()
     ]
-    return "## Where these numbers come from\n\n" + "\n".join(
-        f"- {line}" for line in [*lines, *(f"tests of {test}" for test in tests)]
-    )
+    lines += tests or ["the mixers' tests were not run; `python tools/benchmark.py` runs them first"]
+    return "## Where these numbers come from\n\n" + "\n".join(f"- {line}" for line in lines)

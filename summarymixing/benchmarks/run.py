@@ -1,4 +1,4 @@
-"""Run a suite: tests first, then memory and time, then the record that files are made from."""
+"""Run a suite: tests first, where they are given, then memory and time, then the record that files are made from."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 
 import torch
 
-from summarymixing.benchmarks.guard import Guard
 from summarymixing.benchmarks.measure import Options, measure_cells
 from summarymixing.benchmarks.streaming import StreamCell, measure_stream
 from summarymixing.benchmarks.suite import Suite, mixer_label
-from summarymixing.experiment.record import git_state, machine, versions, without_home
+from summarymixing.reports.provenance import provenance
 from summarymixing.utils.errors import InputError
 
 
@@ -28,7 +27,7 @@ def check_device(suite: Suite) -> None:
         raise InputError(f"{suite.name}: PyTorch finds no CUDA device here; measure on the CPU, or on another machine")
 
 
-def run_suite(suite: Suite, options: Options, guard: Guard, command: list[str], progress) -> dict:
+def run_suite(suite: Suite, options: Options, command: list[str], progress, check=None) -> dict:
     """Run the tests of a suite's mixers, measure its cells, make its tables.
 
     Parameters
@@ -37,43 +36,42 @@ def run_suite(suite: Suite, options: Options, guard: Guard, command: list[str], 
         What to measure.
     options : summarymixing.benchmarks.measure.Options
         How.
-    guard : Guard
-        Remembers the tests of earlier suites.
     command : list of str
         The command line, for the record.
     progress : callable
         Called with (what, done, total).
+    check : callable, optional
+        ``check(name)`` runs the tests of a mixer and returns a dict with ``tests``, ``passed`` and ``summary``.
 
     Returns
     -------
     dict
         Plain data: ``suite``, ``title``, ``command``, ``commit``, ``dirty``, ``versions``, ``machine``,
-        ``settings``, ``tests``, ``cells`` and ``tables``. A ratio of a mixer whose tests fail is in none of them.
+        ``settings``, ``tests`` (by mixer, empty if none were run), ``cells`` and ``tables``. A ratio of a mixer whose
+        tests fail is in none of them.
     """
     check_device(suite)
     torch.set_num_threads(options.threads)
-    commit, dirty = git_state()
     record = {
         "suite": suite.name,
         "title": suite.title,
-        "command": [without_home(word) for word in command],
         "started": _now(),
-        "commit": commit,
-        "dirty": dirty,
-        "versions": versions(),
-        "machine": machine(),
+        **provenance(command),
         "load_average_at_start": os.getloadavg()[0],
         "settings": dataclasses.asdict(options),
     }
     names = list(dict.fromkeys(cell.mixer for cell in suite.cells))
-    guard.check(names, lambda name: progress(f"tests of {name}", names.index(name), len(names)))
+    tests = {}
+    for number, name in enumerate(names if check else []):
+        progress(f"tests of {name}", number, len(names))
+        tests[name] = check(name)
+    failing = {name for name, found in tests.items() if not found["passed"]}
     if suite.cells and isinstance(suite.cells[0], StreamCell):
-        cells, tables = _streams(suite, options, guard, progress)
+        cells, tables = _streams(suite, options, failing, progress)
     else:
         results = measure_cells(suite.cells, options, progress)
         cells = [{**_describe(cell), **found} for cell, found in results.items()]
-        tables = [table.evaluate(results, guard) for table in suite.tables]
-    tests = {name: guard.found[name] for name in names}
+        tables = [table.evaluate(results, failing) for table in suite.tables]
     return {**record, "finished": _now(), "tests": tests, "cells": cells, "tables": tables}
 
 
@@ -81,7 +79,7 @@ def _describe(cell):
     return {"label": mixer_label(cell), **dataclasses.asdict(cell), "seconds_of_audio": cell.seconds_of_audio}
 
 
-def _streams(suite, options, guard, progress):
+def _streams(suite, options, failing, progress):
     cells, total = [], sum(cell.count for cell in suite.cells)
     done = 0
 
@@ -97,18 +95,17 @@ def _streams(suite, options, guard, progress):
         row = mixer_label(cell) + (f", {cell.layers}-layer encoder" if cell.level == "encoder" else "")
         cells.append({"label": row, **dataclasses.asdict(cell), **found})
         block = f"{found['block']:,}"
-        passed = guard.passed([cell.mixer])
         for table, column, over, under in (
             (time, f"last {block} / first {block}", found["last"], found["first"]),
             (time, f"last {block} / a new stream in turns", found["last"], found["new_stream"]),
             (state, f"{cell.hours:g} h", found["state_bytes_end"], found["state_bytes_start"]),
         ):
             number = {"row": row, "column": column}
-            if passed:
+            if cell.mixer in failing:
+                number["withheld"] = "tests fail"
+            else:
                 value = over / under if under else 1.0
                 number.update(value=value, kept=table["at_least"] <= value <= table["at_most"])
-            else:
-                number["withheld"] = "tests fail"
             table["numbers"].append(number)
     return cells, [time, state]
 

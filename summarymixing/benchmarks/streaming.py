@@ -32,7 +32,7 @@ class StreamCell:
         Of frames of 40 ms.
     chunk_size : int
         Frames.
-    left_context : int, optional
+    left_context_size : int, optional
         Chunks; None for all of the past.
     d_model, layers : int
         D, and the layers of the encoder.
@@ -47,7 +47,7 @@ class StreamCell:
     level: str = "mixer"
     hours: float = 10.0
     chunk_size: int = 16
-    left_context: int | None = None
+    left_context_size: int | None = None
     d_model: int = 512
     layers: int = 12
 
@@ -137,7 +137,7 @@ def measure_stream(cell: StreamCell, seed: int = 0, block: int = BLOCK, clock=ti
     block = min(block, cell.count // 2)
     state, blocks, seconds, first, start_bytes = new_state(), [], [], None, None
     # The context of a finite window fills up first; a state that never stops growing shows at the end.
-    full_at = 1 + max(block // 2, cell.left_context or 0)
+    full_at = 1 + max(block // 2, cell.left_context_size or 0)
     for number in range(cell.count - block):
         seconds.append(timed(state, number))
         if number + 1 == min(full_at, cell.count - block):
@@ -168,7 +168,7 @@ def measure_stream(cell: StreamCell, seed: int = 0, block: int = BLOCK, clock=ti
 
 def _streamer(cell):
     """``advance(x, state)`` and ``new_state()`` of a mixer or an encoder."""
-    chunks, factory = DynChunkTrainConfig(cell.chunk_size, cell.left_context), entry(cell.mixer).factory
+    chunks, factory = DynChunkTrainConfig(cell.chunk_size, cell.left_context_size), entry(cell.mixer).factory
     if cell.level == "mixer":
         mixer = factory(cell.d_model).eval()
         return mixer.stream, lambda: mixer.initial_state(1, chunks)

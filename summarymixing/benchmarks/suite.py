@@ -71,7 +71,7 @@ def frames_of(seconds: float) -> int:
     return max(1, round(seconds * FRAMES_A_SECOND))
 
 
-def chunk_labels(chunk_size: int, left_context: int | None) -> tuple[str, str]:
+def chunk_labels(chunk_size: int, left_context_size: int | None) -> tuple[str, str]:
     """Name a chunk size and a left context.
 
     Examples
@@ -79,7 +79,10 @@ def chunk_labels(chunk_size: int, left_context: int | None) -> tuple[str, str]:
     >>> chunk_labels(16, 4)
     ('chunks of 16', 'left context 4')
     """
-    return f"chunks of {chunk_size}", "all of the past" if left_context is None else f"left context {left_context}"
+    return (
+        f"chunks of {chunk_size}",
+        "all of the past" if left_context_size is None else f"left context {left_context_size}",
+    )
 
 
 def chunk_label(cell: Cell | StreamCell) -> str:
@@ -92,17 +95,13 @@ def chunk_label(cell: Cell | StreamCell) -> str:
     """
     if cell.chunk_size is None:
         return ""
-    return ", ".join(chunk_labels(cell.chunk_size, cell.left_context))
+    return ", ".join(chunk_labels(cell.chunk_size, cell.left_context_size))
 
 
 def mixer_label(cell: Cell | StreamCell) -> str:
     """Name the mixer of a cell and its chunks."""
     chunks = chunk_label(cell)
     return entry(cell.mixer).label + (f", {chunks}" if chunks else "")
-
-
-def _frames_label(cell):
-    return f"T = {cell.frames:,}"
 
 
 def frames_label(cell: Cell) -> str:

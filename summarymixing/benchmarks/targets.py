@@ -49,7 +49,7 @@ def chunks(sizes: Sizes) -> Suite:
         suite.cells.append(whole)
         for size in (1, 4, 16, 64):
             for left in (0, 4, 32, None):
-                cell = whole.with_(chunk_size=size, left_context=left)
+                cell = whole.with_(chunk_size=size, left_context_size=left)
                 ours.numbers.append(Ratio(chunk_label(cell), frames_label(cell), cell, (whole,)))
                 suite.cells.append(cell)
         cell = whole.with_(chunk_size=16)
@@ -113,7 +113,7 @@ def growth(sizes: Sizes) -> Suite:
     whole = ["summarymixing_1", "summarymixing_8", "lite", "fast", "decay", "windowed_25"]
     paths = [Cell(name, 1, **sizes.model) for name in whole]
     paths += [
-        Cell(name, 1, chunk_size=16, left_context=left, **sizes.model)
+        Cell(name, 1, chunk_size=16, left_context_size=left, **sizes.model)
         for name in ("summarymixing_1", "decay", "windowed_25")
         for left in (4, None)
     ]
@@ -135,6 +135,6 @@ def stream(sizes: Sizes) -> Suite:
     hours = 0.02 if quick else 10.0
     names = ["summarymixing_1", "summarymixing_8", "lite", "fast", "decay", "windowed_25"]
     cells = [StreamCell(name, hours=hours, **sizes.model) for name in names]
-    cells.append(StreamCell("summarymixing_1", hours=hours, left_context=4, **sizes.model))
+    cells.append(StreamCell("summarymixing_1", hours=hours, left_context_size=4, **sizes.model))
     cells.append(StreamCell("summarymixing_8", "encoder", 0.02 if quick else 0.5, **sizes.model))
     return Suite("stream", "Streams of hours, chunks of 640 ms", cells)

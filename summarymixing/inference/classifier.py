@@ -1,5 +1,9 @@
 """From a run folder to a classifier of recordings."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -12,8 +16,8 @@ from summarymixing.utils.errors import InputError
 class UtteranceClassifier:
     """The classifier of a finished run.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     run_folder : str or pathlib.Path
         A run folder that a classification recipe's ``train.py`` wrote.
     device : str
@@ -24,14 +28,14 @@ class UtteranceClassifier:
     InputError
         If the folder holds no finished run of a classification.
 
-    Example
-    -------
+    Examples
+    --------
     >>> classifier = UtteranceClassifier("runs/conformer_summarymixing/3407")  # doctest: +SKIP
     >>> classifier.classify(["yes.wav"])  # doctest: +SKIP
     [{'command': 'yes'}]
     """
 
-    def __init__(self, run_folder, device="cpu"):
+    def __init__(self, run_folder: str | Path, device: str = "cpu"):
         run = RunFolder(run_folder)
         hparams = run.load(device=device)
         self.device = torch.device(device)
@@ -44,11 +48,11 @@ class UtteranceClassifier:
         self.labels = load_labels(run, targets)
 
     @torch.no_grad()
-    def classify(self, audio):
+    def classify(self, audio: list) -> list[dict[str, str]]:
         """Classify a batch of recordings, each as it would be alone.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         audio : list
             Paths of audio files (any rate, any channels), or waveforms: (samples,) tensors at ``sample_rate``.
 
@@ -68,18 +72,23 @@ class UtteranceClassifier:
         counts = torch.tensor([len(wave) for wave in waves])
         batch = pad_sequence(waves, batch_first=True).to(self.device)
         scores, _ = self.model(batch, counts.double() / batch.shape[1])
-        told = {
+        predicted = {
             target: [labels.ind2lab[index] for index in scores[target][:, : len(labels)].argmax(1).tolist()]
             for target, labels in self.labels.items()
         }
-        return [{target: labels[row] for target, labels in told.items()} for row in range(len(waves))]
+        return [{target: labels[row] for target, labels in predicted.items()} for row in range(len(waves))]
 
 
-def label_text(labels):
+def label_text(labels: dict[str, str]) -> str:
     """Labels of one utterance as a line: the label, or of several targets ``target=label`` each.
 
-    Example
-    -------
+    Parameters
+    ----------
+    labels : dict of str to str
+        The label of each target.
+
+    Examples
+    --------
     >>> label_text({"command": "yes"}), label_text({"scenario": "alarm", "action": "set"})
     ('yes', 'scenario=alarm action=set')
     """

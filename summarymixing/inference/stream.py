@@ -1,48 +1,63 @@
 """Speech recognition while the audio arrives."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy
 import torch
+from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
-from summarymixing.decoding.transducer import GreedyTransducer
 from summarymixing.utils.errors import InputError
 
 
 class Stream:
-    """One utterance as it is spoken; from :meth:`summarymixing.inference.transcriber.Transcriber.stream`.
+    """One utterance as it is spoken; `summarymixing.inference.transcriber.Transcriber.stream` makes it.
 
     The text is that of chunk-masked offline greedy decoding of the same audio.
 
-    Arguments
-    ---------
-    transcriber : summarymixing.inference.transcriber.Transcriber
-        The recogniser of a CTC or a transducer run.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With the ``make_streaming_context`` and ``forward_streaming`` of `summarymixing.lobes.SpeechEncoder`.
     chunks : DynChunkTrainConfig
-        Chunk size in encoder frames, left context in chunks or None.
+        Chunk size in encoder frames, left context in chunks or None for all of the past.
+    decode : callable
+        Takes the model's next output, (1, T, D) with T of 0 and more, and returns the text of all frames until now.
+    sample_rate : int
+        Of the audio, in hertz.
+    device : str or torch.device
+        Where the model is.
 
     Raises
     ------
-    InputError
-        If the run is of another kind, or its mixer cannot stream.
+    ValueError
+        If the model's mixer cannot stream.
     """
 
-    def __init__(self, transcriber, chunks):
-        self.transcriber = transcriber
-        self.decoder = transcriber.streaming_decoder()
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        chunks: DynChunkTrainConfig,
+        decode: Callable[[torch.Tensor], str],
+        sample_rate: int,
+        device: str | torch.device = "cpu",
+    ):
+        self.model = model
+        self.decode = decode
+        self.sample_rate = sample_rate
+        self.device = device
+        self.context = model.make_streaming_context(chunks)
         self.frames = 0  #: encoder frames decoded until now
-        try:
-            self.context = transcriber.model.make_streaming_context(chunks)
-        except ValueError as error:
-            raise InputError(f"{transcriber.run_folder}: {error}") from error
 
     @torch.no_grad()
-    def feed(self, samples, final=False):
+    def feed(self, samples: torch.Tensor, final: bool = False) -> str:
         """Take in samples; return the text so far.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         samples : torch.Tensor
             (n,), any n, at the run's sample rate.
         final : bool
@@ -53,14 +68,9 @@ class Stream:
         str
             Text of all the audio that has been decoded.
         """
-        model, device = self.transcriber.model, self.transcriber.device
-        output = model.forward_streaming(samples[None].to(device), self.context, final)
+        output = self.model.forward_streaming(samples[None].to(self.device), self.context, final)
         self.frames += output.shape[1]
-        if isinstance(self.decoder, GreedyTransducer):
-            (tokens,) = self.decoder.decode(output)
-        else:
-            tokens = self.decoder.decode(output[0])
-        return self.transcriber.tokenizer.decode_ids(tokens)
+        return self.decode(output)
 
 
 @dataclass
@@ -74,17 +84,17 @@ class Timing:
     compute, audio : float
         Seconds of computation and of audio.
 
-    Example
-    -------
+    Examples
+    --------
     >>> print(Timing([0.010, 0.012, 0.011, 0.030], compute=0.07, audio=2.0))
     4 chunks, latency median 11.5 ms, 95 % 27.3 ms, real-time factor 0.035
     """
 
-    latencies: list = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
     compute: float = 0.0
     audio: float = 0.0
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not self.latencies:
             return "0 chunks"
         median, late = 1000 * numpy.percentile(self.latencies, [50, 95])
@@ -94,11 +104,13 @@ class Timing:
         )
 
 
-def partial_results(stream, blocks, timing=None):
-    """Feed a stream, and tell its text whenever a chunk is decoded.
+def partial_results(
+    stream: Stream, blocks: Iterable[torch.Tensor], timing: Timing | None = None
+) -> Iterator[tuple[float, str]]:
+    """Feed a stream, and give its text whenever a chunk is decoded.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     stream : Stream
         A new stream.
     blocks : iterable of torch.Tensor
@@ -115,7 +127,7 @@ def partial_results(stream, blocks, timing=None):
         The text so far; the last one is the transcript.
     """
     timing = Timing() if timing is None else timing
-    rate, text = stream.transcriber.sample_rate, ""
+    rate, text = stream.sample_rate, ""
 
     def feed(block, final=False):
         decoded, started = stream.frames, time.perf_counter()
@@ -135,11 +147,11 @@ def partial_results(stream, blocks, timing=None):
     yield timing.audio, text
 
 
-def pcm_blocks(file, samples, name="standard input"):
+def pcm_blocks(file, samples: int, name: str = "standard input") -> Iterator[torch.Tensor]:
     """Read raw audio: 16-bit little-endian signed integers, one channel.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     file : binary file object
         Blocks are read as they come, so a pipe will do.
     samples : int
@@ -157,8 +169,8 @@ def pcm_blocks(file, samples, name="standard input"):
     InputError
         If there is the header of an audio file; at the end, if there was nothing, or half a sample is left.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import io
     >>> [block.tolist() for block in pcm_blocks(io.BytesIO(b"\\x00\\x40\\x00\\xc0\\x00\\x00"), 2)]
     [[0.5, -0.5], [0.0]]

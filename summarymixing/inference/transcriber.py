@@ -1,5 +1,10 @@
 """From a run folder to a transcriber, offline and streaming."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch.nn.utils.rnn import pad_sequence
@@ -19,8 +24,8 @@ class Transcriber:
     The run's YAML file says how: ``modules.decoder`` decodes what the model gives if there is one, as SpeechBrain's
     ``EncoderDecoderASR`` has it, else ``decoding_function`` what ``modules.encoder`` gives, as in ``EncoderASR``.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     run_folder : str or pathlib.Path
         A run folder that a recipe's ``train.py`` wrote.
     device : str
@@ -31,14 +36,14 @@ class Transcriber:
     InputError
         If the folder holds no finished run.
 
-    Example
-    -------
+    Examples
+    --------
     >>> transcriber = Transcriber("runs/conformer_summarymixing/1234")  # doctest: +SKIP
     >>> transcriber.transcribe(["speech.flac"])  # doctest: +SKIP
     ['HELLO WORLD']
     """
 
-    def __init__(self, run_folder, device="cpu"):
+    def __init__(self, run_folder: str | Path, device: str = "cpu"):
         run = RunFolder(run_folder)
         self.run_folder = run.path
         self.hparams = hparams = run.load(run.tokenizer, device=device)
@@ -55,20 +60,22 @@ class Transcriber:
         self.sample_rate = hparams["sample_rate"]
 
     @property
-    def frame_ms(self):
-        """Milliseconds a frame of the encoder."""
+    def frame_ms(self) -> float:
+        """Milliseconds of an encoder frame."""
         return 1000 * self.model.encoder.frame_seconds
 
     @torch.no_grad()
-    def transcribe(self, audio, chunk_ms=None, left_chunks=None):
+    def transcribe(self, audio: list, chunk_ms: float | None = None, left_context_size: int | None = None) -> list[str]:
         """Transcribe a batch of recordings, each as it would be alone.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         audio : list
             Paths of audio files (any rate, any channels), or waveforms: (samples,) tensors at ``sample_rate``.
-        chunk_ms, left_chunks : optional
-            Hear no more than a stream of these settings would (:meth:`stream`); all of the audio by default.
+        chunk_ms : float, optional
+            Hear no more than a stream of these chunks would (`stream`); all of the audio by default.
+        left_context_size : int, optional
+            The same of its left context, in chunks.
 
         Returns
         -------
@@ -78,7 +85,7 @@ class Transcriber:
         Raises
         ------
         InputError
-            If a file cannot be read, or as in :meth:`stream`.
+            If a file cannot be read, or as in `stream`.
         """
         waves = [self._waveform(item) for item in audio]
         if not waves:
@@ -89,8 +96,8 @@ class Transcriber:
         if chunk_ms is None:
             output = self.network(batch, lengths)
         else:
-            chunks = self.chunks(chunk_ms, left_chunks)
-            self.streaming_decoder()  # or an error
+            chunks = self._chunks(chunk_ms, left_context_size)
+            self._streaming_decoder()  # or an error
             try:
                 output = self.network(batch, lengths, chunks=chunks)
             except ValueError as error:  # a mixer that cannot be limited to chunks
@@ -105,61 +112,14 @@ class Transcriber:
     def _waveform(self, item):
         return item if isinstance(item, torch.Tensor) else read_audio(item, self.sample_rate)
 
-    def chunks(self, chunk_ms, left_chunks=None):
-        """What the encoder may see, in its own frames.
-
-        Arguments
-        ---------
-        chunk_ms : float
-            A multiple of :attr:`frame_ms`.
-        left_chunks : int, optional
-            Chunks of the past; all of them by default.
-
-        Returns
-        -------
-        DynChunkTrainConfig
-
-        Raises
-        ------
-        InputError
-            If ``chunk_ms`` is no multiple of a frame, or ``left_chunks`` negative.
-        """
-        frames = chunk_ms / self.frame_ms
-        if frames < 1 or not frames.is_integer():
-            raise InputError(f"chunk_ms={chunk_ms:g} must be a multiple of {self.frame_ms:g} ms, one encoder frame")
-        if left_chunks is not None and left_chunks < 0:
-            raise InputError(f"left_chunks={left_chunks} must be 0 or more, or None for all of the past")
-        return DynChunkTrainConfig(int(frames), left_chunks)
-
-    def streaming_decoder(self):
-        """A new greedy decoder of frames as they come.
-
-        Returns
-        -------
-        GreedyCTC or GreedyTransducer
-
-        Raises
-        ------
-        InputError
-            For an encoder-decoder run.
-        """
-        if self.decoder is None:
-            return GreedyCTC(self.blank_index)
-        if isinstance(self.decoder, TransducerSearcher):
-            return GreedyTransducer(self.model, max_symbols=self.decoder.max_symbols)
-        raise InputError(
-            f"{self.run_folder}: an encoder-decoder run cannot stream, because its decoder attends to the whole "
-            "utterance; transcribe offline, or train a CTC or transducer run"
-        )
-
-    def stream(self, chunk_ms=640, left_chunks=None):
+    def stream(self, chunk_ms: float = 640, left_context_size: int | None = None) -> Stream:
         """Begin to transcribe a stream.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         chunk_ms : float
-            Audio that the encoder waits for before it goes on; a multiple of :attr:`frame_ms`.
-        left_chunks : int, optional
+            Audio that the encoder waits for before it goes on; a multiple of `frame_ms`.
+        left_context_size : int, optional
             Chunks of the past that the mixer sees; all of them by default.
 
         Returns
@@ -173,4 +133,30 @@ class Transcriber:
             If ``chunk_ms`` is no multiple of a frame, or the run's mixer cannot stream, or it is an encoder-decoder
             run.
         """
-        return Stream(self, self.chunks(chunk_ms, left_chunks))
+        chunks, decode = self._chunks(chunk_ms, left_context_size), self._streaming_decoder()
+        try:
+            return Stream(self.model, chunks, decode, self.sample_rate, self.device)
+        except ValueError as error:  # a mixer that cannot stream
+            raise InputError(f"{self.run_folder}: {error}") from error
+
+    def _chunks(self, chunk_ms, left_context_size):
+        """What the encoder may see, in its own frames."""
+        frames = chunk_ms / self.frame_ms
+        if frames < 1 or not frames.is_integer():
+            raise InputError(f"chunk_ms={chunk_ms:g} must be a multiple of {self.frame_ms:g} ms, one encoder frame")
+        if left_context_size is not None and left_context_size < 0:
+            raise InputError(f"left_context_size={left_context_size} must be 0 or more, or None for all of the past")
+        return DynChunkTrainConfig(int(frames), left_context_size)
+
+    def _streaming_decoder(self) -> Callable[[torch.Tensor], str]:
+        """Greedy decoding of the model's outputs as they come: takes the next, (1, T, D), gives the text so far."""
+        if self.decoder is None:
+            ctc = GreedyCTC(self.blank_index)
+            return lambda output: self.tokenizer.decode_ids(ctc.decode(output[0]))
+        if isinstance(self.decoder, TransducerSearcher):
+            transducer = GreedyTransducer(self.model, max_symbols=self.decoder.max_symbols)
+            return lambda output: self.tokenizer.decode_ids(transducer.decode(output)[0])
+        raise InputError(
+            f"{self.run_folder}: an encoder-decoder run cannot stream, because its decoder attends to the whole "
+            "utterance; transcribe offline, or train a CTC or transducer run"
+        )

@@ -8,10 +8,10 @@ import statistics
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from summarymixing.experiment import record as run_record
 from summarymixing.experiment.record import RunRecord, without_home
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.metrics.measures import CONFIDENCE, RESAMPLES, SEED, Measure, interval, read_test, resampled
+from summarymixing.reports.provenance import provenance
 from summarymixing.utils.errors import InputError
 
 # What two experiments that differ in the mixer alone differ in.
@@ -146,17 +146,12 @@ def compare(runs: list[Run], command: list[str]) -> dict:
                     "difference": measure.value - measures[0].value,
                     "difference_interval": interval(values[:, column] - values[:, 0]),
                 }
-    commit, dirty = run_record.git_state()
     return {
         "synthetic": any(run.synthetic for run in runs),
         "runs": results,
         "notes": _notes(runs),
         "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": SEED},
-        "command": [without_home(word) for word in command],
-        "commit": commit,
-        "dirty": dirty,
-        "machine": run_record.machine(),
-        "versions": run_record.versions(),
+        **provenance(command),
     }
 
 

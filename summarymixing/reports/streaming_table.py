@@ -4,14 +4,15 @@ import time
 
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.metrics.wer import score
+from summarymixing.reports.text_tables import markdown_table
 from summarymixing.utils.errors import InputError
 
 
 def read_utterances(manifest):
     """Rows of a manifest, the shortest first, so that batches hold little padding.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     manifest : str or pathlib.Path
         CSV with the columns ID, duration, wav, wrd.
 
@@ -29,31 +30,43 @@ def read_utterances(manifest):
     return sorted(rows, key=lambda row: float(row["duration"]))
 
 
-def settings_of(chunk_sizes, left_contexts):
-    """Every pair of a chunk size and a left context; full context, which has no chunks, once.
+def settings_of(chunks_ms, left_context_sizes):
+    """Every pair of a chunk and a left context; full context, which has no chunks, once.
 
-    Example
+    Parameters
+    ----------
+    chunks_ms : list of float or None
+        Chunks in milliseconds; None for the whole utterance at once.
+    left_context_sizes : list of int or None
+        Left contexts in chunks; None for all of the past.
+
+    Returns
     -------
+    list of (float or None, int or None)
+        Each once.
+
+    Examples
+    --------
     >>> settings_of([320, None], [2, None])
     [(320, 2), (320, None), (None, None)]
     """
-    pairs = [(chunk, left) for chunk in chunk_sizes for left in (left_contexts if chunk is not None else [None])]
+    pairs = [(chunk, left) for chunk in chunks_ms for left in (left_context_sizes if chunk is not None else [None])]
     return list(dict.fromkeys(pairs))
 
 
-def error_rates(transcriber, rows, chunk_ms, left_chunks, batch_size=8):
+def error_rates(transcriber, rows, chunk_ms, left_context_size, batch_size=8):
     """Decode with the chunk mask that a stream would have, which gives a stream's text, and score it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     transcriber : summarymixing.inference.transcriber.Transcriber
         The recogniser.
     rows : list of dict
-        From :func:`read_utterances`.
+        From `read_utterances`.
     chunk_ms : float or None
-        Chunk; None for the whole utterance at once.
-    left_chunks : int or None
-        Left context; None for all of the past.
+        Chunk in milliseconds; None for the whole utterance at once.
+    left_context_size : int or None
+        Left context in chunks; None for all of the past.
     batch_size : int
         Utterances.
 
@@ -65,7 +78,7 @@ def error_rates(transcriber, rows, chunk_ms, left_chunks, batch_size=8):
     started, scored = time.perf_counter(), []
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
-        texts = transcriber.transcribe([row["wav"] for row in batch], chunk_ms, left_chunks)
+        texts = transcriber.transcribe([row["wav"] for row in batch], chunk_ms, left_context_size)
         scored += [{"reference": row["wrd"], "hypothesis": text} for row, text in zip(batch, texts, strict=True)]
     seconds = time.perf_counter() - started
     audio = sum(float(row["duration"]) for row in rows)
@@ -75,10 +88,10 @@ def error_rates(transcriber, rows, chunk_ms, left_chunks, batch_size=8):
 def markdown(results, metric="wer"):
     """One table a split: chunks down, left contexts across.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     results : list of dict
-        With ``split``, ``chunk_ms``, ``left_chunks`` and the metric.
+        With ``split``, ``chunk_ms``, ``left_context_size`` and the metric.
     metric : str
         What the cells hold.
 
@@ -87,30 +100,25 @@ def markdown(results, metric="wer"):
     str
         Markdown.
 
-    Example
-    -------
-    >>> row = {"split": "test-clean", "chunk_ms": 320.0, "left_chunks": 2, "wer": 4.376}
-    >>> print(markdown([row, {**row, "chunk_ms": None, "left_chunks": None, "wer": 2.7}]))
+    Examples
+    --------
+    >>> row = {"split": "test-clean", "chunk_ms": 320.0, "left_context_size": 2, "wer": 4.376}
+    >>> print(markdown([row, {**row, "chunk_ms": None, "left_context_size": None, "wer": 2.7}]))
     **test-clean**, WER %
     <BLANKLINE>
-    | chunk | left 2 | left inf |
-    |---|---|---|
-    | 320 ms | 4.38 |  |
-    | full |  | 2.70 |
+    | chunk   | left context 2   | left context inf   |
+    |---------|------------------|--------------------|
+    | 320 ms  | 4.38             |                    |
+    | full    |                  | 2.70               |
     """
     tables = []
     for split in dict.fromkeys(result["split"] for result in results):
-        cells = {(r["chunk_ms"], r["left_chunks"]): r[metric] for r in results if r["split"] == split}
+        cells = {(r["chunk_ms"], r["left_context_size"]): r[metric] for r in results if r["split"] == split}
         lefts = list(dict.fromkeys(left for _, left in cells))
-        lines = [
-            f"**{split}**, {metric.upper()} %",
-            "",
-            "| chunk | " + " | ".join(f"left {'inf' if left is None else left}" for left in lefts) + " |",
-            "|---" * (len(lefts) + 1) + "|",
-        ]
+        rows = [["chunk", *(f"left context {'inf' if left is None else left}" for left in lefts)]]
         for chunk in dict.fromkeys(chunk for chunk, _ in cells):
             found = [cells.get((chunk, left)) for left in lefts]
             name = "full" if chunk is None else f"{chunk:g} ms"
-            lines.append("| " + " | ".join([name, *("" if f is None else f"{f:.2f}" for f in found)]) + " |")
-        tables.append("\n".join(lines))
+            rows.append([name, *("" if rate is None else f"{rate:.2f}" for rate in found)])
+        tables.append(f"**{split}**, {metric.upper()} %\n\n{markdown_table(rows)}")
     return "\n\n".join(tables)

@@ -55,7 +55,7 @@ def test_forward_computes_no_gradients_and_backward_all():
 
     bench = Workbench()
     bench._module = lambda *key: (Spy(16, 16),) * 2
-    cell = Cell("summarymixing_1", chunk_size=4, left_context=1, **TINY)
+    cell = Cell("summarymixing_1", chunk_size=4, left_context_size=1, **TINY)
     bench.prepare(cell)()
     assert seen[-1] == (False, False, (2, 24, 16), cell.chunks)
     bench.prepare(cell.with_(step="forward+backward"))()

@@ -1,47 +1,26 @@
-"""Suites, ratios and their guard, reports, plots, and the command line."""
+"""Suites, ratios, reports, plots, and summarymixing-benchmark."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from matplotlib.image import imread
 
-from summarymixing.benchmarks import guard as guard_module
-from summarymixing.benchmarks import plots, report
+from summarymixing.benchmarks import plots, report, side_by_side
 from summarymixing.benchmarks.cells import Cell
 from summarymixing.benchmarks.comparisons import Ratio, Slope, Table
-from summarymixing.benchmarks.guard import ROOT, Guard
 from summarymixing.benchmarks.measure import Options
-from summarymixing.benchmarks.registry import REGISTRY, Entry
 from summarymixing.benchmarks.run import run_suite
-from summarymixing.benchmarks.side_by_side import side_by_side
 from summarymixing.benchmarks.streaming import StreamCell, measure_stream, state_bytes
 from summarymixing.benchmarks.suite import Sizes, Suite
+from summarymixing.commands import benchmark
 
-SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "benchmark.py"
 QUICK = Options(threads=1, rounds=(2, 2))
 
 
-class PassedGuard(Guard):
+def checked(failing=()):
     """Every mixer's tests pass, but those of the named ones, and no process is started."""
-
-    def __init__(self, failing=()):
-        super().__init__()
-        self.failing = failing
-
-    def check(self, names, progress=None):
-        for name in names:
-            self.found[name] = {"tests": [], "passed": name not in self.failing, "summary": "1 test"}
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return lambda name: {"tests": [], "passed": name not in failing, "summary": "1 test"}
 
 
 def result(seconds=None, growth=None, oom=False, reason=None):
@@ -53,16 +32,10 @@ def result(seconds=None, growth=None, oom=False, reason=None):
 A, B = Cell("summarymixing_1", 100), Cell("rope_attention", 100)
 
 
-def passed(failing=()):
-    guard = PassedGuard(failing)
-    guard.check(REGISTRY)
-    return guard
-
-
 def test_ratio_of_medians_and_of_rounds():
     results = {A: result([1.0, 2.0, 3.0]), B: result([4.0, 4.0, 6.0])}
     table = Table("", [Ratio("row", "column", B, (A,))], at_most=1.9)
-    (number,) = table.evaluate(results, passed())["numbers"]
+    (number,) = table.evaluate(results)["numbers"]
     assert number["value"] == 2.0 and number["kept"] is False
     assert number["q10"] == 2.0 and number["q90"] == pytest.approx(3.6)  # of 4, 2, 2
 
@@ -90,16 +63,16 @@ def test_slope():
 )
 def test_a_ratio_that_there_is_not(found, reason):
     table = Table("", [Ratio("row", "column", B, (A,))])
-    (number,) = table.evaluate({A: result([1.0]), B: found}, passed())["numbers"]
+    (number,) = table.evaluate({A: result([1.0]), B: found})["numbers"]
     assert number == {"row": "row", "column": "column", "withheld": reason}
 
 
 @pytest.mark.parametrize("failing", ["summarymixing_1", "rope_attention"])
 def test_no_ratio_while_tests_fail(failing):
-    suite = side_by_side(
+    suite = side_by_side.side_by_side(
         "sweep", "Sweep", ["summarymixing_1", "rope_attention"], [20], 20, steps=["forward"], d_model=16
     )
-    record = run_suite(suite, QUICK, PassedGuard([failing]), ["tools/benchmark.py"], lambda *what: None)
+    record = run_suite(suite, QUICK, ["tools/benchmark.py"], lambda *what: None, checked([failing]))
     both = [number for table in record["tables"][1:] for number in table["numbers"]]
     assert both and all(number["withheld"] == "tests fail" and "value" not in number for number in both)
     assert "tests fail" in report.markdown(record) and "**FAILED**" in report.markdown(record)
@@ -107,28 +80,9 @@ def test_no_ratio_while_tests_fail(failing):
 
 def test_no_ratio_of_a_stream_while_tests_fail():
     suite = Suite("stream", "Streams", [StreamCell("summarymixing_1", hours=0.005, d_model=16)])
-    record = run_suite(suite, QUICK, PassedGuard(["summarymixing_1"]), [], lambda *what: None)
+    record = run_suite(suite, QUICK, [], lambda *what: None, checked(["summarymixing_1"]))
     assert all("value" not in number for table in record["tables"] for number in table["numbers"])
     assert "ratio" not in json.dumps(record["cells"])
-
-
-def test_guard_runs_the_tests(tmp_path, monkeypatch):
-    (tmp_path / "test_good.py").write_text("def test():\n    assert True\n")
-    (tmp_path / "test_bad.py").write_text("def test():\n    assert False\n")
-    names = {"good": "test_good.py", "bad": "test_bad.py", "none": "test_missing.py", "again": "test_bad.py"}
-    entries = {name: Entry(name, None, None, (file,)) for name, file in names.items()}
-    monkeypatch.setattr(guard_module, "entry", entries.get)
-    guard = Guard(tmp_path)
-    guard.check(names)
-    assert [guard.passed([name]) for name in names] == [True, False, False, False]
-    assert not guard.passed(["good", "bad"]) and "1 failed" in guard.found["bad"]["summary"]
-    assert len(guard._runs) == 3, "the same tests run once"
-
-
-@pytest.mark.parametrize("name", REGISTRY)
-def test_every_mixer_has_tests(name):
-    files = [word for word in REGISTRY[name].tests if word.endswith(".py")]
-    assert files and all((ROOT / file).is_file() for file in files)
 
 
 def test_state_bytes_counts_what_is_held():
@@ -154,31 +108,35 @@ def test_stream_visits_every_chunk(monkeypatch):
 
 
 def test_sizes_of_batches():
-    suite = side_by_side("", "", ["summarymixing_1", "rope_attention"], [100, 1000, 10_000], 2000, steps=["forward"])
+    suite = side_by_side.side_by_side(
+        "", "", ["summarymixing_1", "rope_attention"], [100, 1000, 10_000], 2000, steps=["forward"]
+    )
     found = {(cell.mixer, cell.frames): cell.rows for cell in suite.cells if cell.level == "mixer"}
     linear = {("summarymixing_1", 100): 20, ("summarymixing_1", 1000): 2, ("summarymixing_1", 10_000): 1}
     assert found == {**linear, ("rope_attention", 100): 20, ("rope_attention", 1000): 2}
 
 
-def test_every_table_is_of_measured_cells(tool):
+def test_every_table_is_of_measured_cells():
     for quick in (True, False):
-        for make in (*tool.SUITES.values(), tool.side_by_side.cuda):
+        for make in (*benchmark.SUITES.values(), side_by_side.cuda):
             suite = make(Sizes(quick))
             needed = {cell for table in suite.tables for number in table.numbers for cell in number.cells}
             assert needed <= set(suite.cells)
 
 
-def run(tool, folder, monkeypatch, *words):
-    monkeypatch.setattr(tool, "Guard", PassedGuard)
-    return tool.main([*words, "--quick", "--threads", "1", "--rounds", "2", "2", "--output", str(folder)])
+def run(folder, *words, **options):
+    return benchmark.main(
+        [*words, "--quick", "--threads", "1", "--rounds", "2", "2", "--output", str(folder)], **options
+    )
 
 
-def test_sweep_writes_json_table_and_plots(tool, tmp_path, monkeypatch, capsys):
+def test_sweep_writes_json_table_and_plots(tmp_path, capsys):
     words = ["--mixers", "summarymixing_8", "rope_attention", "plain_8", "--seconds", "20", "60", "--steps", "forward"]
-    assert run(tool, tmp_path, monkeypatch, "sweep", *words) == 0
+    assert run(tmp_path, "sweep", *words, check=checked()) == 0
     record = json.loads((tmp_path / "sweep.json").read_text())
     assert record["command"][:2] == ["tools/benchmark.py", "sweep"] and record["settings"]["quick"] is True
-    assert {"commit", "dirty", "machine", "versions", "load_average_at_start", "tests"} <= record.keys()
+    assert {"commit", "dirty", "machine", "versions", "load_average_at_start"} <= record.keys()
+    assert record["tests"] == {name: checked()(name) for name in ("summarymixing_8", "rope_attention", "plain_8")}
     timed = [cell for cell in record["cells"] if cell["level"] == "mixer"]
     assert [(cell["mixer"], cell["frames"], cell["rows"]) for cell in timed[:2]] == [
         ("summarymixing_8", 10, 3),
@@ -194,22 +152,23 @@ def test_sweep_writes_json_table_and_plots(tool, tmp_path, monkeypatch, capsys):
         assert imread(tmp_path / f"sweep_{kind}.png").std() > 0
 
 
-def test_stream_suite_writes_its_files(tool, tmp_path, monkeypatch):
+def test_stream_suite_writes_its_files(tmp_path, monkeypatch):
     monkeypatch.setitem(
-        tool.SUITES, "stream", lambda sizes: Suite("stream", "S", [StreamCell("fast", hours=0.005, d_model=16)])
+        benchmark.SUITES, "stream", lambda sizes: Suite("stream", "S", [StreamCell("fast", hours=0.005, d_model=16)])
     )
-    assert run(tool, tmp_path, monkeypatch, "stream") == 0
+    assert run(tmp_path, "stream") == 0
     record = json.loads((tmp_path / "stream.json").read_text())
     assert record["tables"][1]["numbers"][0]["kept"] is True, "the state is constant"
+    assert record["tests"] == {} and "tests were not run" in (tmp_path / "stream.md").read_text()
     assert imread(tmp_path / "stream_time.png").std() > 0
 
 
-def test_failed_cells_are_named_and_the_exit_status_says_so(tool, tmp_path, monkeypatch, capsys):
+def test_failed_cells_are_named_and_the_exit_status_says_so(tmp_path, monkeypatch, capsys):
     failed = {**result(reason="ValueError: no")}
     monkeypatch.setattr(
         "summarymixing.benchmarks.run.measure_cells", lambda cells, options, progress: dict.fromkeys(cells, failed)
     )
-    assert run(tool, tmp_path, monkeypatch, "sweep", "--seconds", "20") == 1
+    assert run(tmp_path, "sweep", "--seconds", "20") == 1
     assert "failed: SummaryMixing, 1 head, mixer, forward: ValueError: no" in capsys.readouterr().err
 
 
@@ -224,19 +183,19 @@ def test_failed_cells_are_named_and_the_exit_status_says_so(tool, tmp_path, monk
         (["sweep", "--levels", "training", "--dtypes", "bfloat16"], "--dtypes autocast"),
     ],
 )
-def test_bad_input_is_one_line(tool, words, message, capsys):
+def test_bad_input_is_one_line(words, message, capsys):
     with pytest.raises(SystemExit) as caught:
-        tool.main(words)
+        benchmark.main(words)
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_no_cuda(tool, capsys):
+def test_no_cuda(capsys):
     for words in (["cuda"], ["sweep", "--device", "cuda"], ["floor", "cuda"]):
         with pytest.raises(SystemExit):
-            tool.main(words)
+            benchmark.main(words)
         assert "PyTorch finds no CUDA device here" in capsys.readouterr().err
 
 

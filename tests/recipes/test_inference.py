@@ -65,14 +65,14 @@ def test_the_transcript_does_not_depend_on_the_batch(transcriber, corpus):
     assert len(set(texts[1])) == len(files) and all(len(text) > 20 for text in texts[1])
 
 
-@pytest.mark.parametrize("left_chunks", [0, 2, None])
-def test_a_stream_equals_chunk_masked_offline_decoding(transcriber, files, left_chunks):
+@pytest.mark.parametrize("left_context_size", [0, 2, None])
+def test_a_stream_equals_chunk_masked_offline_decoding(transcriber, files, left_context_size):
     samples = read_audio(files[0])
-    stream = transcriber.stream(320, left_chunks)
+    stream = transcriber.stream(320, left_context_size)
     texts = [stream.feed(block) for block in samples.split(1000)]
     texts.append(stream.feed(samples[:0], final=True))
     with torch.no_grad():
-        output = transcriber.model(samples[None], None, DynChunkTrainConfig(8, left_chunks))
+        output = transcriber.model(samples[None], None, DynChunkTrainConfig(8, left_context_size))
     (tokens,) = ctc_greedy_tokens(output)
     assert texts[-1] == transcriber.tokenizer.decode_ids(tokens)
     # What has been said stays said.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from summarymixing.reports.tables.registry import PUBLISHED, TABLES, Table, read_published
 from summarymixing.reports.tables.runs import FinishedRun, parse_options
+from summarymixing.reports.text_tables import markdown_table
 
 TRAINING_SET = "train-clean-100+train-clean-360+train-other-500"
 TRAINING_HOURS = 960.9
@@ -97,8 +98,8 @@ def fill(name: str, runs: list[FinishedRun], folder: Path = PUBLISHED) -> tuple[
 
 def markdown(name: str, header: list[str], rows: list[list]) -> str:
     """Lay out what `fill` returns as Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    parts = [f"**{TABLES[name].title}**", "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)]
+    text = markdown_table([header, *([str(cell) for cell in row] for row in rows)])
+    parts = [f"**{TABLES[name].title}**", text]
     if TABLES[name].ours:
         parts.append(f"Ours: mean over seeds ± sample standard deviation. {TABLES[name].note}".strip())
     return "\n\n".join(parts) + "\n"

@@ -62,10 +62,11 @@ class FinishedRun:
             value = value.get(key) if isinstance(value, dict) else None
         return self._checked(value, RunFolder(self.folder).record, keys)
 
-    def streaming_number(self, split: str, chunk_ms: float | None, left_chunks: int | None) -> float | None:
+    def streaming_number(self, split: str, chunk_ms: float | None, left_context_size: int | None) -> float | None:
         """Look a word error rate up in the streaming table; None stands for full context, as there."""
         for row in self.streaming:
-            if (row.get("split"), row.get("chunk_ms"), row.get("left_chunks")) == (split, chunk_ms, left_chunks):
+            left = row.get("left_context_size", row.get("left_chunks"))  # its name in older tables
+            if (row.get("split"), row.get("chunk_ms"), left) == (split, chunk_ms, left_context_size):
                 return self._checked(row.get("wer"), RunFolder(self.folder).streaming, ("results", "wer"))
         return None
 

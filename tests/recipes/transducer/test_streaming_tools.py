@@ -39,7 +39,9 @@ def pcm(file):
 
 def test_standard_input_streams(run, tool, transcriber, files):
     data, samples = pcm(files[0])
-    done = tool("transcribe", run, "-", "--stream", "--stats", "--chunk-ms", "320", "--left-chunks", "2", input=data)
+    done = tool(
+        "transcribe", run, "-", "--stream", "--stats", "--chunk-ms", "320", "--left-context-size", "2", input=data
+    )
     lines = done.stdout.decode().splitlines()
     text = transcriber.transcribe([samples], 320, 2)[0]
     assert done.returncode == 0 and lines[-1] == f"{len(samples) / 16000:7.2f} s  {text}"
@@ -134,7 +136,7 @@ def test_bad_standard_input(run, refused, data, reason, stream):
         (["nowhere.wav", "--stream"], "nowhere.wav: no such audio file"),
         (["x.wav", "--stream", "--chunk-ms", "330"], "chunk_ms=330 must be a multiple of 40 ms"),
         (["x.wav", "--stream", "--chunk-ms", "nan"], "chunk_ms=nan must be a multiple of 40 ms"),
-        (["x.wav", "--stream", "--left-chunks", "-1"], "left_chunks=-1"),
+        (["x.wav", "--stream", "--left-context-size", "-1"], "left_context_size=-1"),
         (["x.wav", "--sample-rate", "8000"], "--sample-rate is for standard input"),
         (["-", "--sample-rate", "0"], "--sample-rate 0: must be a rate in hertz"),
         (["x.wav", "--stats"], "add --stream"),
@@ -161,25 +163,37 @@ def test_no_finished_run(refused, tmp_path):
 @pytest.mark.slow
 def test_evaluation_over_chunks_and_left_contexts(tool, run, transcriber, tmp_path):
     output = tmp_path / "table"
-    arguments = ["--chunk-ms", "320", "640", "full", "--left", "2", "inf", "--output", output, "--batch-size", "3"]
+    arguments = [
+        "--chunk-ms",
+        "320",
+        "640",
+        "full",
+        "--left-context-size",
+        "2",
+        "inf",
+        "--output",
+        output,
+        "--batch-size",
+        "3",
+    ]
     done = tool("evaluate_streaming", run, *arguments)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "table.json").read_text())
     assert {"command", "commit", "versions", "machine", "results"} <= set(record)
-    found = {(r["split"], r["chunk_ms"], r["left_chunks"]): r["wer"] for r in record["results"]}
+    found = {(r["split"], r["chunk_ms"], r["left_context_size"]): r["wer"] for r in record["results"]}
     assert len(found) == 2 * (2 * 2 + 1)
     rows = read_utterances(run / "manifests" / "test-other.csv")
     texts = transcriber.transcribe([row["wav"] for row in rows], 640, 2)
     pairs = [{"reference": row["wrd"], "hypothesis": text} for row, text in zip(rows, texts, strict=True)]
     assert found["test-other", 640.0, 2] == pytest.approx(score(pairs)["wer"])
     table = (tmp_path / "table.md").read_text()
-    assert table == done.stdout.decode() and "| chunk | left 2 | left inf |" in table
-    assert f"| full |  | {found['test-clean', None, None]:.2f} |" in table
+    assert table == done.stdout.decode() and "| chunk   | left context 2   | left context inf   |" in table
+    assert f"| full | | {found['test-clean', None, None]:.2f} |" in " ".join(table.split())
 
 
 @pytest.mark.slow
 def test_evaluation_of_a_ctc_run(tool, finished_run, tmp_path):
-    arguments = ["--chunk-ms", "320", "full", "--left", "inf", "--output", tmp_path / "table"]
+    arguments = ["--chunk-ms", "320", "full", "--left-context-size", "inf", "--output", tmp_path / "table"]
     done = tool("evaluate_streaming", finished_run, *arguments)
     assert done.returncode == 0 and (tmp_path / "table.md").is_file()
     full = json.loads((tmp_path / "table.json").read_text())["results"][1]

@@ -19,24 +19,24 @@ BASE = "conformer_transducer"
 EXPERIMENTS = sorted(path.stem for path in (RECIPE / "hparams").glob("*.yaml"))
 
 
-def offline(transcriber, samples, chunk_ms, left_chunks):
+def offline(transcriber, samples, chunk_ms, left_context_size):
     """Greedy text of the chunk-masked encoder output, frame counts and all from the utterance itself."""
-    chunks = DynChunkTrainConfig(int(chunk_ms / 40), left_chunks)
+    chunks = DynChunkTrainConfig(int(chunk_ms / 40), left_context_size)
     with torch.no_grad():
         output = transcriber.model(samples[None], None, chunks)
     return transcriber.tokenizer.decode_ids(transcriber.decoder(output)[0][0])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS[1:])
-@pytest.mark.parametrize("chunk_ms, left_chunks", [(40, 3), (320, 0), (640, 2), (640, None), (1280, None)])
-def test_a_stream_equals_chunk_masked_offline_decoding(talkative_of, name, files, chunk_ms, left_chunks):
+@pytest.mark.parametrize("chunk_ms, left_context_size", [(40, 3), (320, 0), (640, 2), (640, None), (1280, None)])
+def test_a_stream_equals_chunk_masked_offline_decoding(talkative_of, name, files, chunk_ms, left_context_size):
     transcriber = talkative_of(name)
     samples = read_audio(files[0])[:70001]  # no whole number of chunks, frames or hops
-    stream = transcriber.stream(chunk_ms, left_chunks)
+    stream = transcriber.stream(chunk_ms, left_context_size)
     texts = [stream.feed(block) for block in samples.split(1777)]
     texts.append(stream.feed(samples[:0], final=True))
-    assert texts[-1] == offline(transcriber, samples, chunk_ms, left_chunks)
-    assert texts[-1] == transcriber.transcribe([samples], chunk_ms, left_chunks)[0]
+    assert texts[-1] == offline(transcriber, samples, chunk_ms, left_context_size)
+    assert texts[-1] == transcriber.transcribe([samples], chunk_ms, left_context_size)[0]
     assert stream.frames == transcriber.model.frame_counts(torch.tensor(70001))
     # What has been said stays said, and something is.
     assert all(later.startswith(earlier.strip()) for earlier, later in zip(texts, texts[1:], strict=False))

@@ -1,31 +1,27 @@
-"""tools/make_corpus.py: one subcommand a layout, whose options reach the layout's function."""
+"""summarymixing-make-corpus: one subcommand a layout, whose options reach the layout's function."""
 
-import importlib.util
 import inspect
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-TOOL = Path(__file__).parents[2] / "tools" / "make_corpus.py"
+from summarymixing.commands import make_corpus
 
 
 @pytest.fixture
 def tool(monkeypatch):
     """The program, with functions that write down what they were asked for."""
-    spec = importlib.util.spec_from_file_location("make_corpus", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.asked = []
-    for layout, make in list(module.LAYOUTS.items()):
+    asked = []
+    for layout, make in list(make_corpus.LAYOUTS.items()):
 
         def record(make=make, layout=layout, **options):
             inspect.signature(make).bind(**options)
-            module.asked.append((layout, options))
+            asked.append((layout, options))
             return options["folder"]
 
         record.__doc__ = make.__doc__
-        monkeypatch.setitem(module.LAYOUTS, layout, record)
-    return module
+        monkeypatch.setitem(make_corpus.LAYOUTS, layout, record)
+    return SimpleNamespace(main=make_corpus.main, asked=asked)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +63,7 @@ def test_incomplete_commands_are_refused(tool, command, capsys):
 
 
 def test_errors_take_one_line(capsys, tmp_path):
-    spec = importlib.util.spec_from_file_location("make_corpus", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with pytest.raises(SystemExit) as stopped:
-        module.main(["common_voice", str(tmp_path / "c"), "--locale", "tlh", "--minutes", "1"])
+        make_corpus.main(["common_voice", str(tmp_path / "c"), "--locale", "tlh", "--minutes", "1"])
     shown = capsys.readouterr().err
     assert stopped.value.code == 2 and shown.startswith("error: locale: ") and len(shown.splitlines()) == 1

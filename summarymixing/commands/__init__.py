@@ -1,0 +1,1 @@
+"""The command-line programs: ``summarymixing-*`` once installed, and the scripts of the same names in ``tools/``."""

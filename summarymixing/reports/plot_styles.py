@@ -1,0 +1,5 @@
+"""Colours and markers of every plot."""
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow, which is faint on white.
+OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = "osD^vPX<>*"
