@@ -4,6 +4,17 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 
+def between_silences(speech, rng, sample_rate, longest):
+    """Put 0.1 to `longest` seconds of silence before speech and after it.
+
+    Examples
+    --------
+    >>> 80 <= len(between_silences(np.ones(40), np.random.default_rng(0), 400, 0.2)) - 40 < 160
+    True
+    """
+    return np.pad(speech, (rng.uniform(0.1, longest, size=2) * sample_rate).astype(int))
+
+
 def coloured_noise(rng, samples, slope):
     """Draw Gaussian noise whose power falls with frequency as ``1 / f ** slope``.
 

@@ -3,10 +3,6 @@
 import hashlib
 import itertools
 import unicodedata
-import zlib
-
-import numpy as np
-from scipy.signal import resample_poly
 
 from summarymixing.synthetic import acoustics, corpus, grammar, languages, voices
 from summarymixing.utils.errors import InputError
@@ -91,11 +87,8 @@ def make_common_voice(
         Release of Common Voice whose columns are written: 11, or 17 for those of 17 and later.
     defects : bool
         Whether the first rows of train have the `DEFECTS`, in that order.
-    workers : int, optional
-        Processes; by default one per available core. With more than one, a script must call
-        this under ``if __name__ == "__main__":``.
-    progress : bool
-        Whether to show a progress bar.
+    workers, progress
+        As in `summarymixing.synthetic.corpus.generate`.
 
     Returns
     -------
@@ -105,9 +98,8 @@ def make_common_voice(
     Raises
     ------
     InputError
-        If the locale or version is unknown, a duration is not positive, the seed is negative, or
-        `folder` holds a corpus with other settings or anything else; nothing that was there is ever
-        removed.
+        If the locale or version is unknown, a duration is not positive, and as in
+        `summarymixing.synthetic.corpus.build`.
 
     Examples
     --------
@@ -127,26 +119,19 @@ def make_common_voice(
     if defects and minutes * 60 < len(DEFECTS) * MAX_SECONDS:
         raise InputError(f"minutes: {minutes} may be too few for all defects; ask for 1.5 or more")
     targets |= {split: share * minutes for split, share in _SHARE.items()}
-    settings = {
-        "layout": "common_voice",
-        "synthetic": True,
-        "generator_version": GENERATOR_VERSION,
-        "locale": locale,
-        "minutes": float(minutes),
-        "dev_minutes": float(dev_minutes),
-        "test_minutes": float(test_minutes),
-        "version": int(version),
-        "defects": bool(defects),
-        "seed": int(seed),
-    }
-
-    def write(root):
-        readme = _README.format(**settings, defects_option=" --defects" if defects else "")
-        (root / "README.txt").write_text(readme, encoding="utf-8")
-        with corpus.Studio(workers, sum(targets.values()), progress) as studio:
-            _write_locale(root / locale, settings, targets, studio)
-
-    return corpus.build(folder, settings, write)
+    durations = corpus.durations(minutes, dev_minutes, test_minutes)
+    return corpus.generate(
+        folder,
+        layout="common_voice",
+        version=GENERATOR_VERSION,
+        settings={"locale": locale, **durations, "version": int(version), "defects": bool(defects)},
+        seed=seed,
+        readme=("README.txt", _README.replace("{defects_option}", " --defects" if defects else "")),
+        minutes=sum(targets.values()),
+        workers=workers,
+        progress=progress,
+        write=lambda root, studio: _write_locale(root, locale, version, seed, defects, targets, studio),
+    )
 
 
 def make_clip(locale, split, index, seed, text=None):
@@ -180,7 +165,7 @@ def make_clip(locale, split, index, seed, text=None):
     >>> 2 <= len(samples) / sample_rate <= 10, text[-1] in ".?!"
     (True, True)
     """
-    rng = np.random.default_rng([seed, zlib.crc32(f"{locale} {split}".encode()), index])
+    rng = corpus.random_generator(seed, f"{locale} {split}", index)
     cast = speakers(locale, split)
     speaker = cast[index % len(cast)]
     # Old recordings of Common Voice have 48 kHz, newer ones 32 kHz.
@@ -189,16 +174,8 @@ def make_clip(locale, split, index, seed, text=None):
         said = text or languages.sentence(locale, rng)
         if text is None and not grammar.belongs_to(languages.words(said), split):
             continue
-        speech, native_rate = voices.speak(
-            said,
-            speaker.voice,
-            speaker.rate * rng.uniform(0.9, 1.2),
-            speaker.pitch + rng.uniform(-8, 8),
-            speaker.pitch_range + rng.uniform(-15, 15),
-        )
-        speech = resample_poly(speech / 32768.0, sample_rate, native_rate)
-        before, after = (rng.uniform(0.1, 0.6, size=2) * sample_rate).astype(int)
-        speech = np.pad(speech, (before, after))
+        speech = voices.say(said, speaker, rng, speaker.rate * rng.uniform(0.9, 1.2), sample_rate)
+        speech = acoustics.between_silences(speech, rng, sample_rate, 0.6)
         if MIN_SECONDS <= len(speech) / sample_rate <= MAX_SECONDS:
             break
     echo = ((0.1, 0.3), (-20, -10)) if rng.random() < 0.5 else None
@@ -229,7 +206,7 @@ def _encoded_clip(task):
     samples, sample_rate, sentence = make_clip(locale, split, index, seed, text)
     seconds = len(samples) / sample_rate
     mp3 = corpus.encode(samples, sample_rate, "MP3")
-    rng = np.random.default_rng([seed, zlib.crc32(f"{locale} {split} text".encode()), index])
+    rng = corpus.random_generator(seed, f"{locale} {split} text", index)
     if split == "invalidated":
         sentence = languages.sentence(locale, rng)
     elif defect == "decomposed characters":
@@ -252,11 +229,11 @@ def _votes(split, index):
     return (index % 2, 0) if split == "other" else (2 + index % 3, index % 5 // 4)
 
 
-def _write_locale(root, settings, targets, studio):
+def _write_locale(root, locale, version, seed, with_defects, targets, studio):
+    root = root / locale
     clips = root / "clips"
     clips.mkdir(parents=True)
-    locale, version, seed = settings["locale"], settings["version"], settings["seed"]
-    defects = dict(enumerate(DEFECTS)) if settings["defects"] else {}
+    defects = dict(enumerate(DEFECTS)) if with_defects else {}
     tables, durations = {}, ["clip\tduration[ms]"]
     for split, minutes in targets.items():
         cast = speakers(locale, split)

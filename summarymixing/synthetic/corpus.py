@@ -8,8 +8,10 @@ import multiprocessing
 import os
 import shutil
 import uuid
+import zlib
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from summarymixing.utils.errors import InputError
@@ -21,6 +23,49 @@ _SUBTYPES = {"FLAC": "PCM_16", "WAV": "PCM_16", "MP3": "MPEG_LAYER_III"}
 # Only a guess, for handing out work: it does not change what is written.
 _TYPICAL_SECONDS = 7.5
 _LARGEST_BATCH = 512
+
+
+def generate(folder, layout, version, settings, seed, readme, minutes, workers, progress, write):
+    """Generate a corpus, or reuse the one already there: what the functions of all layouts end with.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The corpus root. It appears only when complete.
+    layout : str
+        Name of the dataset whose layout it has.
+    version : int
+        Of the layout's generator.
+    settings : dict
+        What else decides the files of the corpus, JSON-able.
+    seed : int
+        0 or more.
+    readme : (str, str)
+        Name of the corpus' description, and its text with settings in braces.
+    minutes : float
+        Of speech to expect in all, for the progress bar.
+    workers : int, optional
+        Processes; None is one per available core. With more than one, a script must call this under
+        ``if __name__ == "__main__":``.
+    progress : bool
+        Whether to show a progress bar.
+    write : callable
+        ``write(root, studio)`` writes all other files into the folder `root`, with a `Studio`.
+
+    Returns
+    -------
+    pathlib.Path
+        The absolute path of `folder`.
+    """
+    settings = {"layout": layout, "synthetic": True, "generator_version": version, **settings, "seed": int(seed)}
+    name, text = readme
+
+    def write_all(root):
+        (root / name).write_text(text.format(**settings), encoding="utf-8")
+        with Studio(workers, minutes, progress) as studio:
+            write(root, studio)
+
+    return build(folder, settings, write_all)
 
 
 def build(folder, settings, write):
@@ -89,6 +134,28 @@ def check_minutes(targets):
     for split, target in targets.items():
         if not 0 < target < math.inf:
             raise InputError(f"{split}: {target} minutes asked for; the duration must be positive")
+
+
+def durations(minutes, dev_minutes, test_minutes):
+    """The durations among the settings of a corpus.
+
+    Examples
+    --------
+    >>> durations(250, 10, 20)
+    {'minutes': 250.0, 'dev_minutes': 10.0, 'test_minutes': 20.0}
+    """
+    return {"minutes": float(minutes), "dev_minutes": float(dev_minutes), "test_minutes": float(test_minutes)}
+
+
+def random_generator(seed, name, index):
+    """The source of all choices for recording number `index` of a split or a word.
+
+    Examples
+    --------
+    >>> int(random_generator(0, "train", 3).integers(100)) == int(random_generator(0, "train", 3).integers(100))
+    True
+    """
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), index])
 
 
 def encode(samples, sample_rate, container):

@@ -1,10 +1,6 @@
 """A corpus of generated speech in LibriSpeech's on-disk layout."""
 
 import itertools
-import zlib
-
-import numpy as np
-from scipy.signal import resample_poly
 
 from summarymixing.synthetic import acoustics, corpus, grammar, voices
 
@@ -24,7 +20,7 @@ _README = """SYNTHETIC SPEECH in the layout of LibriSpeech. No human being speak
 The sentences come from a small grammar and the voices from espeak-ng (through espeakng-loader).
 This is not LibriSpeech: error rates on it say nothing about error rates on real speech.
 
-Generator version {version}, seed {seed}.
+Generator version {generator_version}, seed {seed}.
 Made by: python tools/make_corpus.py librispeech FOLDER --minutes {minutes} --seed {seed} \
 --dev-minutes {dev_minutes} --test-minutes {test_minutes}
 """
@@ -48,11 +44,8 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
         Chooses the sentences, the speakers' utterances and the noise.
     dev_minutes, test_minutes : float
         Duration of dev-clean, and of each of test-clean and test-other.
-    workers : int, optional
-        Processes; by default one per available core. With more than one, a script must call
-        this under ``if __name__ == "__main__":``.
-    progress : bool
-        Whether to show a progress bar.
+    workers, progress
+        As in `summarymixing.synthetic.corpus.generate`.
 
     Returns
     -------
@@ -62,8 +55,7 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
     Raises
     ------
     InputError
-        If a duration is not positive, the seed is negative, or `folder` holds a corpus with other
-        settings or anything else; nothing that was there is ever removed.
+        If a duration is not positive, and as in `summarymixing.synthetic.corpus.build`.
 
     Examples
     --------
@@ -76,23 +68,18 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
     """
     targets = dict(zip(_SPLITS, (minutes, dev_minutes, test_minutes, test_minutes), strict=True))
     corpus.check_minutes(targets)
-    settings = {
-        "layout": "librispeech",
-        "synthetic": True,
-        "generator_version": GENERATOR_VERSION,
-        "minutes": float(minutes),
-        "dev_minutes": float(dev_minutes),
-        "test_minutes": float(test_minutes),
-        "seed": int(seed),
-    }
-
-    def write(root):
-        readme = _README.format(version=GENERATOR_VERSION, **settings)
-        (root / "README.TXT").write_text(readme, encoding="utf-8")
-        with corpus.Studio(workers, sum(targets.values()), progress) as studio:
-            _write_splits(root, targets, seed, studio)
-
-    return corpus.build(folder, settings, write)
+    return corpus.generate(
+        folder,
+        layout="librispeech",
+        version=GENERATOR_VERSION,
+        settings=corpus.durations(minutes, dev_minutes, test_minutes),
+        seed=seed,
+        readme=("README.TXT", _README),
+        minutes=sum(targets.values()),
+        workers=workers,
+        progress=progress,
+        write=lambda root, studio: _write_splits(root, targets, seed, studio),
+    )
 
 
 def make_utterance(split, index, seed):
@@ -112,7 +99,7 @@ def make_utterance(split, index, seed):
     >>> samples.dtype.name, bool((samples == again).all()), text.isupper()
     ('int16', True, True)
     """
-    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
+    rng = corpus.random_generator(seed, split, index)
     cast = voices.speakers(split)
     speaker = cast[index % len(cast)]
     while True:
@@ -122,16 +109,8 @@ def make_utterance(split, index, seed):
         text = grammar.sentence(rng, round(1.1 * seconds * rate / 60))
         if not grammar.belongs_to(text, split):
             continue
-        speech, native_rate = voices.speak(
-            text,
-            speaker.voice,
-            rate,
-            speaker.pitch + rng.uniform(-8, 8),
-            speaker.pitch_range + rng.uniform(-15, 15),
-        )
-        speech = resample_poly(speech / 32768.0, SAMPLE_RATE, native_rate)
-        before, after = (rng.uniform(0.1, 0.4, size=2) * SAMPLE_RATE).astype(int)
-        speech = np.pad(speech, (before, after))
+        speech = voices.say(text, speaker, rng, rate, SAMPLE_RATE)
+        speech = acoustics.between_silences(speech, rng, SAMPLE_RATE, 0.4)
         if MIN_SECONDS <= len(speech) / SAMPLE_RATE <= MAX_SECONDS:
             break
     return _record(speech, split, rng), grammar.normalise(text)

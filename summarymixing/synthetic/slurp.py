@@ -2,10 +2,6 @@
 
 import itertools
 import json
-import zlib
-
-import numpy as np
-from scipy.signal import resample_poly
 
 from summarymixing.synthetic import acoustics, commands, corpus, grammar, voices
 
@@ -61,11 +57,8 @@ def make_slurp(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, workers
         Chooses the sentences, the speakers' rates and pitches, the rooms and the noise.
     dev_minutes, test_minutes : float
         Duration of devel and of test.
-    workers : int, optional
-        Processes; by default one per available core. With more than one, a script must call
-        this under ``if __name__ == "__main__":``.
-    progress : bool
-        Whether to show a progress bar.
+    workers, progress
+        As in `summarymixing.synthetic.corpus.generate`.
 
     Returns
     -------
@@ -75,8 +68,7 @@ def make_slurp(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, workers
     Raises
     ------
     InputError
-        If a duration is not positive, the seed is negative, or `folder` holds a corpus with other
-        settings or anything else; nothing that was there is ever removed.
+        If a duration is not positive, and as in `summarymixing.synthetic.corpus.build`.
 
     Examples
     --------
@@ -91,22 +83,18 @@ def make_slurp(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, workers
     targets = {"train": minutes, "devel": dev_minutes, "test": test_minutes}
     corpus.check_minutes(targets)
     targets["train_synthetic"] = _SYNTHETIC_SHARE * minutes
-    settings = {
-        "layout": "slurp",
-        "synthetic": True,
-        "generator_version": GENERATOR_VERSION,
-        "minutes": float(minutes),
-        "dev_minutes": float(dev_minutes),
-        "test_minutes": float(test_minutes),
-        "seed": int(seed),
-    }
-
-    def write(root):
-        (root / "README.md").write_text(_README.format(**settings), encoding="utf-8")
-        with corpus.Studio(workers, sum(targets.values()), progress) as studio:
-            _write_splits(root, targets, seed, studio)
-
-    return corpus.build(folder, settings, write)
+    return corpus.generate(
+        folder,
+        layout="slurp",
+        version=GENERATOR_VERSION,
+        settings=corpus.durations(minutes, dev_minutes, test_minutes),
+        seed=seed,
+        readme=("README.md", _README),
+        minutes=sum(targets.values()),
+        workers=workers,
+        progress=progress,
+        write=lambda root, studio: _write_splits(root, targets, seed, studio),
+    )
 
 
 def make_entry(split, index, seed):
@@ -134,7 +122,7 @@ def make_entry(split, index, seed):
     >>> 1 <= len(recordings) <= 3, set(recordings[0][1]) <= {"headset", "far"}
     (True, True)
     """
-    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), index])
+    rng = corpus.random_generator(seed, split, index)
     while True:
         entry = commands.command(rng)
         if grammar.belongs_to(entry["sentence"], split):
@@ -144,15 +132,9 @@ def make_entry(split, index, seed):
     recordings = []
     for user in range(rng.choice(_USERS) if real else 1):
         speaker = cast[(index + user * len(cast) // max(_USERS)) % len(cast)]
-        speech, native_rate = voices.speak(
-            entry["sentence"],
-            speaker.voice,
-            speaker.rate * rng.uniform(0.95, 1.3),
-            speaker.pitch + rng.uniform(-8, 8),
-            speaker.pitch_range + rng.uniform(-15, 15),
-        )
-        speech = resample_poly(speech / 32768.0, SAMPLE_RATE, native_rate)
-        speech = np.pad(speech, (rng.uniform(0.1, 0.5, size=2) * SAMPLE_RATE).astype(int))
+        rate = speaker.rate * rng.uniform(0.95, 1.3)
+        speech = voices.say(entry["sentence"], speaker, rng, rate, SAMPLE_RATE)
+        speech = acoustics.between_silences(speech, rng, SAMPLE_RATE, 0.5)
         microphones = [("headset", "far"), ("headset", "far"), ("headset",), ("far",)][rng.integers(4)]
         takes = {}
         for microphone in microphones if real else ("headset",):

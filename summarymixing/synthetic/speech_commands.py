@@ -1,10 +1,9 @@
 """A corpus of generated single words in the on-disk layout of Google Speech Commands."""
 
 import hashlib
-import zlib
 
 import numpy as np
-from scipy.signal import fftconvolve, resample_poly
+from scipy.signal import fftconvolve
 
 from summarymixing.synthetic import acoustics, corpus, voices
 from summarymixing.utils.errors import InputError
@@ -64,11 +63,8 @@ def make_speech_commands(folder, per_word, seed=0, version=2, workers=None, prog
         Chooses the speakers' pitches and rates, rooms and noise.
     version : int
         2, of 35 words, or 1, of 30.
-    workers : int, optional
-        Processes; by default one per available core. With more than one, a script must call
-        this under ``if __name__ == "__main__":``.
-    progress : bool
-        Whether to show a progress bar.
+    workers, progress
+        As in `summarymixing.synthetic.corpus.generate`.
 
     Returns
     -------
@@ -78,8 +74,7 @@ def make_speech_commands(folder, per_word, seed=0, version=2, workers=None, prog
     Raises
     ------
     InputError
-        If the version is unknown, `per_word` is below 10, the seed is negative, or `folder` holds a
-        corpus with other settings or anything else; nothing that was there is ever removed.
+        If the version is unknown, `per_word` is below 10, and as in `summarymixing.synthetic.corpus.build`.
 
     Examples
     --------
@@ -92,23 +87,24 @@ def make_speech_commands(folder, per_word, seed=0, version=2, workers=None, prog
         raise InputError(f"version: {version!r} is unknown; choose 1 or 2")
     if per_word < 10:
         raise InputError(f"per_word: {per_word} is too few for every list to hold every word; choose 10 or more")
-    settings = {
-        "layout": "speech_commands",
-        "synthetic": True,
-        "generator_version": GENERATOR_VERSION,
-        "version": int(version),
-        "per_word": int(per_word),
-        "seed": int(seed),
-    }
 
-    def write(root):
-        (root / "README.md").write_text(_README.format(**settings), encoding="utf-8")
+    def write(root, studio):
         (root / "LICENSE").write_text("Synthetic speech, made by a program: see README.md.\n", encoding="utf-8")
-        with corpus.Studio(workers, len(WORDS[version]) * per_word / 60, progress) as studio:
-            _write_words(root, WORDS[version], per_word, seed, studio)
+        _write_words(root, WORDS[version], per_word, seed, studio)
         _write_noises(root / "_background_noise_", seed)
 
-    return corpus.build(folder, settings, write)
+    return corpus.generate(
+        folder,
+        layout="speech_commands",
+        version=GENERATOR_VERSION,
+        settings={"version": int(version), "per_word": int(per_word)},
+        seed=seed,
+        readme=("README.md", _README),
+        minutes=len(WORDS[version]) * per_word / 60,
+        workers=workers,
+        progress=progress,
+        write=write,
+    )
 
 
 def make_word(word, index, seed):
@@ -124,16 +120,9 @@ def make_word(word, index, seed):
     >>> make_word("yes", 1, seed=0).shape
     (16000,)
     """
-    rng = np.random.default_rng([seed, zlib.crc32(word.encode()), index])
+    rng = corpus.random_generator(seed, word, index)
     speaker, _ = speaker_of(index)
-    speech, native_rate = voices.speak(
-        word,
-        speaker.voice,
-        speaker.rate * rng.uniform(0.9, 1.5),
-        speaker.pitch + rng.uniform(-15, 15),
-        speaker.pitch_range + rng.uniform(-15, 15),
-    )
-    speech = resample_poly(speech / 32768.0, SAMPLE_RATE, native_rate)
+    speech = voices.say(word, speaker, rng, speaker.rate * rng.uniform(0.9, 1.5), SAMPLE_RATE, pitch_spread=15)
     loud = np.flatnonzero(np.abs(speech) > 0.01)
     speech = speech[loud[0] : loud[-1] + 1]
     samples = SAMPLE_RATE if rng.random() >= _SHORT else round(rng.uniform(0.7, 0.98) * SAMPLE_RATE)

@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from summarymixing.utils.errors import InputError
 
@@ -153,6 +154,40 @@ def _load_afresh(path):
             f"espeak-ng cannot be loaded from a temporary copy of {path} ({error}):"
             " TMPDIR must name a folder with 1 MB free and not mounted noexec"
         ) from None
+
+
+def say(text, speaker, rng, rate, sample_rate, pitch_spread=8):
+    """Let a speaker say `text`, each time in another pitch and liveliness.
+
+    Parameters
+    ----------
+    text : str
+        Plain words and punctuation.
+    speaker : Speaker
+        Who speaks.
+    rng : numpy.random.Generator
+        Draws pitch and liveliness, in this order.
+    rate : float
+        Speed in espeak-ng's words per minute.
+    sample_rate : int
+        Of the result, in hertz.
+    pitch_spread : float
+        By how much the pitch may differ from the speaker's usual one.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,), in [-1, 1] but for what resampling adds.
+
+    Examples
+    --------
+    >>> speech = say("good morning", speakers("dev-clean")[0], np.random.default_rng(0), 130, 16000)
+    >>> 0.4 < len(speech) / 16000 < 2
+    True
+    """
+    pitch = speaker.pitch + rng.uniform(-pitch_spread, pitch_spread)
+    samples, native_rate = speak(text, speaker.voice, rate, pitch, speaker.pitch_range + rng.uniform(-15, 15))
+    return resample_poly(samples / 32768.0, sample_rate, native_rate)
 
 
 def speak(text, voice, rate=165, pitch=50, pitch_range=50):
