@@ -91,8 +91,9 @@ def _stream_cells(record):
 def _origin(record):
     computer = record["machine"]
     settings = record["settings"]
+    python = ["python"] if record["command"][0].endswith(".py") else []
     lines = [
-        f"`{shlex.join(['python', *record['command']])}`",
+        f"`{shlex.join([*python, *record['command']])}`",
         f"commit {commit_text(record)}; {', '.join(f'{k} {v}' for k, v in record['versions'].items())}",
         f"{computer['cpu']}, {computer['cores']} cores, {settings['threads']} threads; {computer['os']}; "
         f"GPUs: {', '.join(computer['gpus']) or 'none'}; load average at the start "

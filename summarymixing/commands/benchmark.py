@@ -172,7 +172,8 @@ def main(argv=None, check=None):
             None if limit is None else int(limit * 1e9),
         )
         progress = Progress(suite.name)
-        command = ["tools/benchmark.py", *(sys.argv[1:] if argv is None else argv)]
+        program = "tools/benchmark.py" if check else "summarymixing-benchmark"
+        command = [program, *(sys.argv[1:] if argv is None else argv)]
         record = run_suite(suite, options, command, progress, check)
         progress.close()
         record["settings"]["quick"] = arguments.quick

@@ -159,7 +159,8 @@ def test_stream_suite_writes_its_files(tmp_path, monkeypatch):
     assert run(tmp_path, "stream") == 0
     record = json.loads((tmp_path / "stream.json").read_text())
     assert record["tables"][1]["numbers"][0]["kept"] is True, "the state is constant"
-    assert record["tests"] == {} and "tests were not run" in (tmp_path / "stream.md").read_text()
+    text = (tmp_path / "stream.md").read_text()
+    assert record["tests"] == {} and "tests were not run" in text and "\n- `summarymixing-benchmark stream" in text
     assert imread(tmp_path / "stream_time.png").std() > 0
 
 
