@@ -12,6 +12,7 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from summarymixing import lobes
 from summarymixing.benchmarks.cells import FRAME_SECONDS, KERNEL_SIZE
 from summarymixing.benchmarks.registry import entry
+from summarymixing.benchmarks.timing import cpu_seconds
 from summarymixing.utils.errors import InputError
 
 #: Chunks of which a median is taken.
@@ -127,9 +128,7 @@ def measure_stream(cell: StreamCell, seed: int = 0, block: int = BLOCK, clock=ti
     pieces = torch.randn(8, 1, cell.chunk_size, cell.d_model).unbind(0)
 
     def timed(state, number):
-        begun = clock()
-        advance(pieces[number % len(pieces)], state)
-        return clock() - begun
+        return cpu_seconds(lambda: advance(pieces[number % len(pieces)], state), 1, clock)
 
     warm = new_state()
     for number in range(min(block // 2, cell.count)):
