@@ -43,6 +43,7 @@ def main():
     )
     parser.add_argument(
         "--left-context-size",
+        "--left-chunks",  # its name in version 0.1
         nargs="+",
         type=number_or("inf", int),
         default=[2, 8, None],

@@ -77,7 +77,12 @@ def main():
     parser.add_argument("--sample-rate", type=int, help="with -: rate of standard input in hertz; default 16000")
     parser.add_argument("--stream", action="store_true", help="print partial results chunk by chunk")
     parser.add_argument("--chunk-ms", type=float, help="with --stream: chunk in ms, a multiple of a frame; default 640")
-    parser.add_argument("--left-context-size", type=int, help="with --stream: chunks of the past; default all")
+    parser.add_argument(
+        "--left-context-size",
+        "--left-chunks",  # its name in version 0.1
+        type=int,
+        help="with --stream: chunks of the past; default all",
+    )
     parser.add_argument("--stats", action="store_true", help="with --stream: latency per chunk and real-time factor")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
