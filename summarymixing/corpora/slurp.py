@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from summarymixing.corpora.audio import inspect_audio
 from summarymixing.corpora.preparation import prepare_split, stat_files
-from summarymixing.metrics.slu import Frame
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.utils.errors import InputError
 
 FIELDS = [
@@ -72,7 +72,8 @@ def prepare(
     max_bad_fraction : float
         Largest tolerated share of lines and recordings left out of a split, 0 to 1.
     target : str
-        What wrd holds: "semantics", the frame as :class:`~summarymixing.metrics.slu.Frame` writes it, or "sentence".
+        What wrd holds: "sentence", or "semantics", the frame as
+        :class:`~summarymixing.corpora.semantic_frame.SemanticFrame` writes it.
     microphones : str
         Which real recordings: "all", "headset", or "far-field" (the others). Synthetic speech has no microphone and is
         always taken.
@@ -266,7 +267,7 @@ def _read_line(line):
     try:
         entities = [_entity(content, entity) for entity in content["entities"]]
         # Nobody can say one without words.
-        frame = Frame(scenario, action, tuple((kind, filler) for kind, filler in entities if filler))
+        frame = SemanticFrame(scenario, action, tuple((kind, filler) for kind, filler in entities if filler))
         semantics = frame.to_text()
         recordings = [recording["file"] for recording in content["recordings"]]
     except (TypeError, KeyError, AttributeError):

@@ -11,8 +11,9 @@ import jiwer
 import numpy as np
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.experiment.run_folder import RunFolder
-from summarymixing.metrics.slu import Frame, match_by_characters, match_by_words, same_intent
+from summarymixing.metrics.slu import match_by_characters, match_by_words, same_intent
 
 RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
 
@@ -174,7 +175,7 @@ def of_frames(references: list[str], hypotheses: list[str], baselines: dict[str,
     >>> measures["intent_accuracy"].value, measures["slu_f1"].value
     (100.0, 0.0)
     """
-    frames = [[Frame.from_text(text) for text in texts] for texts in (references, hypotheses)]
+    frames = [[SemanticFrame.from_text(text) for text in texts] for texts in (references, hypotheses)]
     pairs = list(zip(*frames, strict=True))
     right = [same_intent(gold, heard) for gold, heard in pairs]
     counts = [

@@ -1,4 +1,4 @@
-"""What an utterance asks for: a frame, the frame as text for a decoder, and the metrics of the SLURP paper."""
+"""The metrics of the SLURP paper, over semantic frames."""
 
 from __future__ import annotations
 
@@ -7,83 +7,7 @@ from dataclasses import dataclass
 
 import jiwer
 
-
-@dataclass(frozen=True)
-class Frame:
-    """Scenario, action and entities of one utterance.
-
-    Attributes
-    ----------
-    scenario, action : str
-        The two halves of the intent; empty if a decoder did not say.
-    entities : tuple of (str, str)
-        Type and filler (the words spoken) of each, in the order of the utterance; the same one may stand there twice.
-
-    Examples
-    --------
-    >>> frame = Frame("alarm", "set", (("time", "five am"), ("date", "this week")))
-    >>> frame.intent, frame.to_text()
-    ('alarm_set', 'alarm|set|time:five am|date:this week')
-    >>> Frame.from_text(frame.to_text()) == frame
-    True
-    """
-
-    scenario: str
-    action: str
-    entities: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def intent(self) -> str:
-        """Scenario and action in one word, as SLURP has it."""
-        return f"{self.scenario}_{self.action}"
-
-    def to_text(self) -> str:
-        """Return ``scenario|action|type:filler|type:filler...``, which :meth:`from_text` reads back.
-
-        The labels come first, so that a decoder chooses among a few words before it spells fillers, and then the
-        fillers in the order in which they are heard.
-
-        Raises
-        ------
-        ValueError
-            If the frame holds what the format cannot: an empty part, "|", ":" outside a filler, or white space other
-            than single spaces between words.
-        """
-        labels = [self.scenario, self.action, *(kind for kind, _ in self.entities)]
-        if any(":" in label for label in labels):
-            raise ValueError('":" in a label')
-        parts = [*labels, *(filler for _, filler in self.entities)]
-        if any("|" in part for part in parts):
-            raise ValueError('"|" in a label or filler')
-        if any(part != _words(part) or not part for part in parts):
-            raise ValueError("an empty label or filler, or white space beside one")
-        return "|".join([self.scenario, self.action, *(f"{kind}:{filler}" for kind, filler in self.entities)])
-
-    @classmethod
-    def from_text(cls, text: str) -> Frame:
-        """Read a frame from whatever a decoder says; nothing is an error.
-
-        Parts with a colon are entities, wherever they stand; those without a type or a filler say nothing and are left
-        out. The first part without a colon is the scenario, the second the action, and later ones are left out.
-
-        Examples
-        --------
-        >>> Frame.from_text("alarm| |time: five  am|date|:x|y:")
-        Frame(scenario='alarm', action='', entities=(('time', 'five am'),))
-        """
-        labels, entities = [], []
-        for part in text.split("|"):
-            kind, colon, filler = part.partition(":")
-            if not colon:
-                labels.append(_words(kind))
-            elif _words(kind) and _words(filler):
-                entities.append((_words(kind), _words(filler)))
-        scenario, action, *_ = [*labels, "", ""]
-        return cls(scenario, action, tuple(entities))
-
-
-def _words(text):
-    return " ".join(text.split())
+from summarymixing.corpora.semantic_frame import SemanticFrame
 
 
 @dataclass
@@ -138,7 +62,7 @@ def slu_scores(references, predictions):
 
     Parameters
     ----------
-    references, predictions : list of Frame
+    references, predictions : list of SemanticFrame
         What was asked for, and what was understood, in the same order.
 
     Returns
@@ -154,8 +78,8 @@ def slu_scores(references, predictions):
 
     Examples
     --------
-    >>> said = Frame("alarm", "set", (("time", "five am"),))
-    >>> heard = Frame("alarm", "query", (("time", "nine am"),))
+    >>> said = SemanticFrame("alarm", "set", (("time", "five am"),))
+    >>> heard = SemanticFrame("alarm", "query", (("time", "nine am"),))
     >>> scores = slu_scores([said], [heard])
     >>> scores["scenario_accuracy"], scores["intent_accuracy"], scores["entity_f1"], round(scores["word_f1"], 2)
     (100.0, 0.0, 0.0, 66.67)
@@ -187,7 +111,7 @@ def same_intent(gold, heard):
 
     Examples
     --------
-    >>> same_intent(Frame("a_b", "c"), Frame("a", "b_c"))
+    >>> same_intent(SemanticFrame("a_b", "c"), SemanticFrame("a", "b_c"))
     False
     """
     return (gold.scenario, gold.action) == (heard.scenario, heard.action)

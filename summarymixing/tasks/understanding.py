@@ -5,8 +5,9 @@ from collections import Counter
 
 from speechbrain.utils.distributed import if_main_process
 
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.experiment.run_folder import RunFolder
-from summarymixing.metrics.slu import Frame, slu_scores
+from summarymixing.metrics.slu import slu_scores
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.utils.files import atomic_open
 
@@ -17,8 +18,8 @@ VALIDATED = ("scenario_accuracy", "action_accuracy", "intent_accuracy", "entity_
 class Understanding(Seq2Seq):
     """Trains an :class:`~summarymixing.lobes.EncoderDecoder` on frames, and scores them by SLURP's metrics.
 
-    The dataset's ``wrd`` is a frame as :class:`~summarymixing.metrics.slu.Frame` writes it. Whatever the decoder says
-    is read as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
+    The dataset's ``wrd`` is a frame as :class:`~summarymixing.corpora.semantic_frame.SemanticFrame` writes it.
+    Whatever the decoder says is read as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
     :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
     """
 
@@ -27,7 +28,7 @@ class Understanding(Seq2Seq):
 
     def train(self, train_set, valid_set, batch_sampler, valid_loader):
         """As any task, and find out what is most frequent."""
-        frames = [Frame.from_text(train_set.data[key]["wrd"]) for key in train_set.data_ids]
+        frames = [SemanticFrame.from_text(train_set.data[key]["wrd"]) for key in train_set.data_ids]
         self.majority = {
             part: Counter(getattr(frame, part) for frame in frames).most_common(1)[0][0]
             for part in ("scenario", "action", "intent")
@@ -62,7 +63,7 @@ class Understanding(Seq2Seq):
         """
         result = super().test(name, dataset, loader, search)
         scores = frame_scores(self.scored)
-        wanted = [Frame.from_text(row["reference"]) for row in self.scored]
+        wanted = [SemanticFrame.from_text(row["reference"]) for row in self.scored]
         for part, label in self.majority.items():
             right = sum(getattr(frame, part) == label for frame in wanted)
             scores[f"{part}_majority_accuracy"] = 100 * right / len(wanted)
@@ -88,7 +89,7 @@ def frame_scores(rows):
     >>> frame_scores([{"reference": "alarm|set|time:five", "hypothesis": "alarm|set"}])["entity_recall"]
     0.0
     """
-    frames = {key: [Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
+    frames = {key: [SemanticFrame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
     return slu_scores(frames["reference"], frames["hypothesis"])
 
 
@@ -115,7 +116,7 @@ def write_predictions(path, rows, files):
     """
     with atomic_open(path) as lines:
         for row in sorted(rows, key=lambda row: row["ID"]):
-            frame = Frame.from_text(row["hypothesis"])
+            frame = SemanticFrame.from_text(row["hypothesis"])
             entities = [{"type": kind, "filler": filler} for kind, filler in frame.entities]
             line = {"file": files[row["ID"]], "scenario": frame.scenario, "action": frame.action, "entities": entities}
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -10,8 +10,8 @@ import soundfile
 
 from summarymixing.corpora import slurp
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.corpora.slurp import prepare
-from summarymixing.metrics.slu import Frame
 from summarymixing.utils.errors import InputError
 
 WAKE = "wake me up at five am this week"
@@ -113,7 +113,7 @@ def test_rows_hold_the_corpus(data):
     assert currency["intent"] == "qa_currency"
     assert (lamp["wrd"], lamp["intent"], lamp["entities"]) == ("iot|wemo_off", "iot_wemo_off", "[]")
     for row in table:
-        frame = Frame.from_text(row["wrd"])
+        frame = SemanticFrame.from_text(row["wrd"])
         assert (frame.scenario, frame.action, frame.intent) == (row["scenario"], row["action"], row["intent"])
         assert [{"type": kind, "filler": filler} for kind, filler in frame.entities] == json.loads(row["entities"])
 

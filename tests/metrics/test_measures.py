@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from summarymixing.corpora.manifest import write_manifest
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.metrics.measures import Measure, interval, of_frames, of_transcripts, read_test, resampled
-from summarymixing.metrics.slu import Frame, slu_scores
+from summarymixing.metrics.slu import slu_scores
 from summarymixing.metrics.wer import score, write_scored
 
 WORDS = "A BIG CAT SAT ON THE MAT AND ATE ITS FISH".split()
@@ -45,7 +46,7 @@ def test_error_counts_by_hand():
 
 def frames(generator, count):
     return [
-        Frame(
+        SemanticFrame(
             generator.choice(["alarm", "play"]),
             generator.choice(["set", "query"]),
             tuple((generator.choice(["time", "date"]), text) for text in texts(generator, generator.randrange(4), 1)),

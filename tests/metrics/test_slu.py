@@ -7,7 +7,7 @@ import pytest
 
 from summarymixing.metrics.slu import (
     Confusion,
-    Frame,
+    SemanticFrame,
     character_distance,
     match_by_characters,
     match_by_words,
@@ -24,34 +24,34 @@ def counts(confusion):
 @pytest.mark.parametrize(
     ("frame", "text"),
     [
-        (Frame("alarm", "query"), "alarm|query"),
+        (SemanticFrame("alarm", "query"), "alarm|query"),
         (
-            Frame("iot", "hue_lightoff", (("house_place", "o'brien's room"),)),
+            SemanticFrame("iot", "hue_lightoff", (("house_place", "o'brien's room"),)),
             "iot|hue_lightoff|house_place:o'brien's room",
         ),
         # The same entity twice, a colon in a filler, letters outside ASCII.
         (
-            Frame("a", "b", (("time", "5:30"), ("time", "5:30"), ("person", "zoë"))),
+            SemanticFrame("a", "b", (("time", "5:30"), ("time", "5:30"), ("person", "zoë"))),
             "a|b|time:5:30|time:5:30|person:zoë",
         ),
     ],
 )
 def test_a_frame_is_written_and_read_back(frame, text):
     assert frame.to_text() == text
-    assert Frame.from_text(text) == frame
+    assert SemanticFrame.from_text(text) == frame
 
 
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (Frame("alarm", ""), "empty"),
-        (Frame("alarm", "set", (("time", ""),)), "empty"),
-        (Frame("alarm", "set", (("time", "five  am"),)), "white space"),
-        (Frame("alarm ", "set"), "white space"),
-        (Frame("al|arm", "set"), r'"\|"'),
-        (Frame("alarm", "set", (("time", "a|b"),)), r'"\|"'),
-        (Frame("alarm", "s:et"), '":" in a label'),
-        (Frame("alarm", "set", (("ti:me", "five"),)), '":" in a label'),
+        (SemanticFrame("alarm", ""), "empty"),
+        (SemanticFrame("alarm", "set", (("time", ""),)), "empty"),
+        (SemanticFrame("alarm", "set", (("time", "five  am"),)), "white space"),
+        (SemanticFrame("alarm ", "set"), "white space"),
+        (SemanticFrame("al|arm", "set"), r'"\|"'),
+        (SemanticFrame("alarm", "set", (("time", "a|b"),)), r'"\|"'),
+        (SemanticFrame("alarm", "s:et"), '":" in a label'),
+        (SemanticFrame("alarm", "set", (("ti:me", "five"),)), '":" in a label'),
     ],
 )
 def test_what_the_format_cannot_hold_is_refused(frame, reason):
@@ -62,32 +62,32 @@ def test_what_the_format_cannot_hold_is_refused(frame, reason):
 @pytest.mark.parametrize(
     ("text", "frame"),
     [
-        ("", Frame("", "")),
-        ("|||", Frame("", "")),
-        ("alarm", Frame("alarm", "")),
-        (" alarm | set ", Frame("alarm", "set")),
-        ("alarm|set|query|time:five", Frame("alarm", "set", (("time", "five"),))),
-        ("alarm|time:five|set", Frame("alarm", "set", (("time", "five"),))),
-        ("time:five", Frame("", "", (("time", "five"),))),
-        ("alarm|set|time:|:five|:|time five", Frame("alarm", "set")),
-        ("alarm|set|time: five\tam ", Frame("alarm", "set", (("time", "five am"),))),
-        ("alarm|set|time:date:five", Frame("alarm", "set", (("time", "date:five"),))),
-        ("|set", Frame("", "set")),
+        ("", SemanticFrame("", "")),
+        ("|||", SemanticFrame("", "")),
+        ("alarm", SemanticFrame("alarm", "")),
+        (" alarm | set ", SemanticFrame("alarm", "set")),
+        ("alarm|set|query|time:five", SemanticFrame("alarm", "set", (("time", "five"),))),
+        ("alarm|time:five|set", SemanticFrame("alarm", "set", (("time", "five"),))),
+        ("time:five", SemanticFrame("", "", (("time", "five"),))),
+        ("alarm|set|time:|:five|:|time five", SemanticFrame("alarm", "set")),
+        ("alarm|set|time: five\tam ", SemanticFrame("alarm", "set", (("time", "five am"),))),
+        ("alarm|set|time:date:five", SemanticFrame("alarm", "set", (("time", "date:five"),))),
+        ("|set", SemanticFrame("", "set")),
     ],
 )
 def test_a_malformed_frame_gives_what_can_be_read(text, frame):
-    assert Frame.from_text(text) == frame
+    assert SemanticFrame.from_text(text) == frame
 
 
 def test_nothing_that_a_decoder_says_is_an_error():
     generator = random.Random(0)
     for _ in range(2000):
         text = "".join(generator.choices("ab |:\t⁇é", k=generator.randrange(30)))
-        frame = Frame.from_text(text)
+        frame = SemanticFrame.from_text(text)
         assert frame.entities == () or all(kind and filler for kind, filler in frame.entities)
         # What has been read can be written, but for labels that are missing; then it is read the same.
         if frame.scenario and frame.action:
-            assert Frame.from_text(frame.to_text()) == frame
+            assert SemanticFrame.from_text(frame.to_text()) == frame
 
 
 @pytest.mark.parametrize(
@@ -178,16 +178,16 @@ def test_measures_of_counts(confusion, precision, recall, f1):
 
 def test_a_corpus_of_four_utterances():
     said = [
-        Frame("alarm", "set", (("time", "five am"), ("date", "this week"))),
-        Frame("alarm", "query"),
-        Frame("qa", "currency", (("currency_name", "dollar"), ("currency_name", "yen"))),
-        Frame("play", "music", (("song", "one"),)),
+        SemanticFrame("alarm", "set", (("time", "five am"), ("date", "this week"))),
+        SemanticFrame("alarm", "query"),
+        SemanticFrame("qa", "currency", (("currency_name", "dollar"), ("currency_name", "yen"))),
+        SemanticFrame("play", "music", (("song", "one"),)),
     ]
     understood = [
-        Frame("alarm", "set", (("time", "nine am"), ("date", "this week"))),
-        Frame("alarm", "set", (("time", "two"),)),
-        Frame("play", "currency", (("currency_name", "yen"),)),
-        Frame("play", "music", (("song", "one of them all"),)),
+        SemanticFrame("alarm", "set", (("time", "nine am"), ("date", "this week"))),
+        SemanticFrame("alarm", "set", (("time", "two"),)),
+        SemanticFrame("play", "currency", (("currency_name", "yen"),)),
+        SemanticFrame("play", "music", (("song", "one of them all"),)),
     ]
     scores = slu_scores(said, understood)
     assert scores["scenario_accuracy"] == 75 and scores["action_accuracy"] == 75
@@ -212,19 +212,19 @@ def test_a_corpus_of_four_utterances():
 
 
 def test_the_perfect_and_the_silent():
-    said = [Frame("a", "b", (("t", "x y"), ("t", "x y"))), Frame("a", "c")]
+    said = [SemanticFrame("a", "b", (("t", "x y"), ("t", "x y"))), SemanticFrame("a", "c")]
     perfect = slu_scores(said, said)
     assert set(perfect.values()) == {100}
-    silent = slu_scores(said, [Frame.from_text("")] * 2)
+    silent = slu_scores(said, [SemanticFrame.from_text("")] * 2)
     assert set(silent.values()) == {0}
 
 
 def test_an_intent_is_a_pair_and_not_a_word():
-    assert slu_scores([Frame("a_b", "c")], [Frame("a", "b_c")])["intent_accuracy"] == 0
+    assert slu_scores([SemanticFrame("a_b", "c")], [SemanticFrame("a", "b_c")])["intent_accuracy"] == 0
 
 
 def test_bad_lists_are_refused():
-    for said, understood in [([], []), ([Frame("a", "b")], [])]:
+    for said, understood in [([], []), ([SemanticFrame("a", "b")], [])]:
         with pytest.raises(ValueError, match="references"):
             slu_scores(said, understood)
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.inference import Transcriber
-from summarymixing.metrics.slu import Frame, slu_scores
+from summarymixing.metrics.slu import slu_scores
 
 HPARAMS = "recipes/SLURP/SLU/direct/hparams"
 SUMMARY, ATTENTION = f"{HPARAMS}/conformer_summarymixing.yaml", f"{HPARAMS}/branchformer_mhsa.yaml"
@@ -38,7 +39,7 @@ def test_it_runs_end_to_end(yaml, train, slurp, tmp_path):
     for name in ("test", "test_greedy"):
         assert run["metrics"][name]["intent_majority_accuracy"] == pytest.approx(100 * sum(right) / len(right))
         rows = read_manifest(tmp_path / f"transcripts_{name}.csv")
-        frames = {key: [Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
+        frames = {key: [SemanticFrame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")}
         scores = slu_scores(frames["reference"], frames["hypothesis"])
         assert {key: run["metrics"][name][key] for key in scores} == pytest.approx(scores)
         lines = (tmp_path / f"predictions_{name}.jsonl").read_text().splitlines()

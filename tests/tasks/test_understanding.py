@@ -10,9 +10,10 @@ import torch
 
 from summarymixing.corpora import slurp
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
-from summarymixing.metrics.slu import Frame, slu_scores
+from summarymixing.metrics.slu import slu_scores
 from summarymixing.tasks.understanding import VALIDATED, Understanding
 
 HPARAMS = Path(__file__).parents[2] / "recipes/SLURP/SLU/direct/hparams"
@@ -162,6 +163,8 @@ def test_it_learns_frames_by_heart(task):
     for name, search in (("beam", None), ("greedy", understanding.hparams.greedy_decoder)):
         result = understanding.test(name, devel, {"batch_size": 3}, search)
         rows = read_manifest(understanding.run_folder / f"transcripts_{name}.csv")
-        again = slu_scores(*([Frame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis")))
+        again = slu_scores(
+            *([SemanticFrame.from_text(row[key]) for row in rows] for key in ("reference", "hypothesis"))
+        )
         assert {key: result[key] for key in again} == pytest.approx(again)
         assert result["intent_accuracy"] == result["slu_f1"] == 100, rows
