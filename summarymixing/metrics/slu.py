@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import jiwer
 
-from summarymixing.corpora.semantic_frame import SemanticFrame
-
 
 @dataclass
 class Confusion:
@@ -78,6 +76,7 @@ def slu_scores(references, predictions):
 
     Examples
     --------
+    >>> from summarymixing.corpora.semantic_frame import SemanticFrame
     >>> said = SemanticFrame("alarm", "set", (("time", "five am"),))
     >>> heard = SemanticFrame("alarm", "query", (("time", "nine am"),))
     >>> scores = slu_scores([said], [heard])
@@ -111,6 +110,7 @@ def same_intent(gold, heard):
 
     Examples
     --------
+    >>> from summarymixing.corpora.semantic_frame import SemanticFrame
     >>> same_intent(SemanticFrame("a_b", "c"), SemanticFrame("a", "b_c"))
     False
     """

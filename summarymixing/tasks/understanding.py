@@ -19,8 +19,8 @@ class Understanding(Seq2Seq):
     """Trains an :class:`~summarymixing.lobes.EncoderDecoder` on frames, and scores them by SLURP's metrics.
 
     The dataset's ``wrd`` is a frame as :class:`~summarymixing.corpora.semantic_frame.SemanticFrame` writes it.
-    Whatever the decoder says is read as one: a malformed prediction is a wrong one. The keys of the YAML file are those of
-    :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
+    Whatever the decoder says is read as one: a malformed prediction is a wrong one. The keys of the YAML file are
+    those of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
     """
 
     #: The scenario, the action and the intent that are most frequent in training.
