@@ -5,9 +5,9 @@ import random
 import jiwer
 import pytest
 
+from summarymixing.corpora.semantic_frame import SemanticFrame
 from summarymixing.metrics.slu import (
     Confusion,
-    SemanticFrame,
     character_distance,
     match_by_characters,
     match_by_words,
