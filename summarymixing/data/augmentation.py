@@ -3,11 +3,39 @@
 from pathlib import Path
 
 import torch
+from speechbrain.augment.time_domain import SpeedPerturb
 from torch import nn
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.speech_commands import NOISE_PARTS
 from summarymixing.utils.errors import InputError
+
+
+def augment_on(augmenter, device):
+    """Let SpeechBrain's ``SpeedPerturb`` resample where the waveforms are.
+
+    Unless its YAML file says otherwise it takes them to the CPU, and the GPU waits for that at every step.
+
+    Parameters
+    ----------
+    augmenter : speechbrain.augment.augmenter.Augmenter
+        Changed.
+    device : str or torch.device
+        Of the waveforms.
+
+    Examples
+    --------
+    >>> from speechbrain.augment.augmenter import Augmenter
+    >>> speed = SpeedPerturb(16000, speeds=[95, 105])
+    >>> augment_on(Augmenter(min_augmentations=1, max_augmentations=1, augmentations=[speed]), "meta")
+    >>> speed(torch.rand(2, 9500, device="meta")).device
+    device(type='meta')
+    """
+    for augmentation in augmenter.augmentations.values():
+        if isinstance(augmentation, SpeedPerturb):
+            augmentation.device = device
+            for resample in augmentation.resamplers:
+                resample.resampler.to(device)
 
 
 class ColouredNoise(nn.Module):

@@ -64,7 +64,8 @@ class Classification(Task):
     def wanted(self, batch, target, training):
         """Class numbers (B,), one for each row of :meth:`compute_forward`."""
         classes = self.labels[target].lab2ind
-        wanted = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)], device=self.device)
+        wanted = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)])
+        wanted = wanted.to(self.device, non_blocking=True)  # made there, it would wait for the GPU
         augment = self.augmenter(sb.Stage.TRAIN) if training else None
         if augment is not None:
             # It may return several versions of each utterance.

@@ -18,6 +18,7 @@ from speechbrain.utils.train_logger import TensorboardLogger
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, SequentialSampler
 
+from summarymixing.data.augmentation import augment_on
 from summarymixing.experiment.record import count_parameters
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.training.checks import check_settings
@@ -145,6 +146,7 @@ class Task(sb.Brain):
         wavs, lengths = batch.sig
         wavs, augment = wavs.to(self.device, non_blocking=True), self.augmenter(stage)
         if augment is not None:
+            augment_on(augment, self.device)
             # SpeechBrain's augmentations want the lengths beside the waveforms.
             wavs, lengths = augment(wavs, lengths.to(self.device, non_blocking=True))
         return wavs, lengths.cpu()

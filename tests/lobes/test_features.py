@@ -144,6 +144,20 @@ def test_statistics_survive_a_state_dict_and_go_on():
     assert resumed.batches == 3
 
 
+def test_a_loaded_state_says_how_many_batches_are_left():
+    norm = GlobalNormalization(3, num_batches=2)
+    norm(ragged_features((50,))[0])
+    state = {key: value.clone() for key, value in norm.state_dict().items()}
+    for _ in range(2):
+        norm(ragged_features((50,))[0])
+        assert norm.count == 100
+    norm.load_state_dict(state)
+    assert norm.count == 50
+    for _ in range(2):
+        norm(ragged_features((50,))[0])
+        assert norm.count == 100
+
+
 def test_a_constant_feature_stays_finite():
     norm = GlobalNormalization(3)
     assert norm(torch.full((2, 9, 3), -100.0)).isfinite().all()

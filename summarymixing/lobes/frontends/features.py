@@ -175,11 +175,18 @@ class GlobalNormalization(nn.Module):
         self.register_buffer("std", torch.ones(size))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros(()))
+        self._seen = None  # what `batches` holds, on the CPU: to ask a GPU at every step would be to wait for it
+
+    def _load_from_state_dict(self, *arguments):
+        super()._load_from_state_dict(*arguments)
+        self._seen = None
 
     def forward(self, x, padding_mask=None):
         """Normalise (B, T, size); padding, (B, T) True, counts for nothing."""
-        if self.training and self.batches < self.num_batches:
-            self._update(x.detach().float(), padding_mask)
+        if self.training:
+            self._seen = int(self.batches) if self._seen is None else self._seen
+            if self._seen < self.num_batches:
+                self._update(x.detach().float(), padding_mask)
         return (x - self.mean) / self.std.clamp(min=1e-5)
 
     @torch.no_grad()
@@ -199,3 +206,4 @@ class GlobalNormalization(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std)
         self.batches.add_(1)
+        self._seen += 1
