@@ -62,7 +62,7 @@ class Transcriber:
     @property
     def frame_ms(self) -> float:
         """Milliseconds of an encoder frame."""
-        return 1000 * self.model.encoder.frame_seconds
+        return 1000 * self.model.speech_encoder.frame_seconds
 
     @torch.no_grad()
     def transcribe(self, audio: list, chunk_ms: float | None = None, left_context_size: int | None = None) -> list[str]:

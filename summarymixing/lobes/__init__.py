@@ -13,6 +13,7 @@ from summarymixing.lobes.models.ctc import CTCModel
 from summarymixing.lobes.models.encoder_decoder import EncoderDecoder, TransformerDecoder
 from summarymixing.lobes.models.model_view import ModelView
 from summarymixing.lobes.models.speech_encoder import SpeechEncoder
+from summarymixing.lobes.models.speech_model import SpeechModel
 from summarymixing.lobes.models.transducer import TransducerModel
 from summarymixing.lobes.models.transformer_asr import TransformerASR
 
@@ -30,6 +31,7 @@ __all__ = [
     "MeanPooling",
     "ModelView",
     "SpeechEncoder",
+    "SpeechModel",
     "TransducerModel",
     "TransformerASR",
     "TransformerDecoder",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from summarymixing.lobes.models.speech_model import current_name
 from summarymixing.utils.errors import InputError
 
 _OPTIONS = ("lr", "frozen_until")
@@ -75,8 +76,11 @@ class ParameterGroups:
     def __init__(self, model, options, lr):
         options = _checked(options or {}, lr)
         modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
-        for name in options:
-            if not name or (name not in parameters and name not in modules):
+        for name in list(options):
+            # Names of earlier versions are known too.
+            known = name if name in modules else current_name(name)
+            options[known] = options.pop(name)
+            if not known or (known not in parameters and known not in modules):
                 parts = sorted({key.partition(".")[0] for key in parameters})
                 raise InputError(
                     f"key parameter_groups: {name} is no part of the model; name a submodule or a "
@@ -156,7 +160,9 @@ class ParameterGroups:
 def _checked(options, lr):
     """Learning rate and frozen steps by name."""
     if not isinstance(options, dict):
-        raise InputError("key parameter_groups must be a mapping, such as {encoder: {lr: 1.0e-5, frozen_until: 1000}}")
+        raise InputError(
+            "key parameter_groups must be a mapping, such as {speech_encoder: {lr: 1.0e-5, frozen_until: 1000}}"
+        )
     checked = {}
     for name, values in options.items():
         values = {} if values is None else values

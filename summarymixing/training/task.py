@@ -21,6 +21,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 from summarymixing.data.augmentation import augment_on
 from summarymixing.experiment.record import count_parameters
 from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.lobes.models.speech_model import SpeechModel, current_name
 from summarymixing.training.checks import check_settings
 from summarymixing.training.parameter_groups import ParameterGroups
 from summarymixing.training.schedules import Schedule, refuse_zero_rates
@@ -101,7 +102,7 @@ class Task(sb.Brain):
         record.data.update(experiment=experiment.name, task=type(self).__name__)
         record.data.setdefault("processes", process_count())  # those that train; another number may test
         # Tables count the encoder's layers without what stands before them, except where there is nothing else.
-        encoder = getattr(hparams["model"], "encoder", None)
+        encoder = getattr(hparams["model"], "speech_encoder", None)
         parts = {"encoder_and_front_end": encoder, "encoder_layers": getattr(encoder, "encoder", None)}
         parts = {name: part for name, part in {**hparams["modules"], **parts}.items() if part is not None}
         own = {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
@@ -460,6 +461,13 @@ class Task(sb.Brain):
         audio = sum(row["duration"] for row in self.scored)
         return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
 
+    def _weights(self, file):
+        """Those of a checkpoint, by today's names: the checkpoints of a run may be of two versions of this package."""
+        weights = torch.load(file, map_location=self.device)
+        if not isinstance(self.hparams.model, SpeechModel):
+            return weights
+        return {current_name(name): weight for name, weight in weights.items()}
+
     def valid_metrics(self):
         """Metrics of the validation set just read, by name."""
         return {}
@@ -481,8 +489,7 @@ class Task(sb.Brain):
             )
         if checkpoints == self.averaged:
             return  # by the test before
-        load = partial(torch.load, map_location=self.device)
-        average = average_checkpoints(checkpoints, "model", parameter_loader=load)
+        average = average_checkpoints(checkpoints, "model", parameter_loader=self._weights)
         self.hparams.model.load_state_dict(average)
         if sb.utils.distributed.if_main_process():
             torch.save(average, RunFolder(self.run_folder).model)

@@ -31,13 +31,13 @@ class RunUpstream(Upstream):
 
     def __init__(self, run_folder, frozen=True):
         run = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
-        encoder = getattr(run.load()["model"], "encoder", None)
+        encoder = getattr(run.load()["model"], "speech_encoder", None)
         if not isinstance(encoder, SpeechEncoder):
-            raise InputError(f"{run.hyperparams}: its model has no SpeechEncoder named encoder; give another run")
+            raise InputError(f"{run.hyperparams}: its model has no speech_encoder; give another run")
         super().__init__(encoder.sample_rate, encoder.frame_seconds, encoder.d_model, encoder.num_layers, frozen)
-        self.encoder = encoder
+        self.speech_encoder = encoder
         self.train(not frozen)
 
     def encode(self, wavs, wav_lens=None):
         """See :meth:`~summarymixing.upstreams.Upstream.forward`."""
-        return self.encoder.hidden_states(wavs, wav_lens)
+        return self.speech_encoder.hidden_states(wavs, wav_lens)

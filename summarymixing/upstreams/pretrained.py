@@ -4,12 +4,13 @@ import logging
 import math
 
 from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.lobes.models.speech_model import current_name
 from summarymixing.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-#: Where a model of a run folder keeps its :class:`~summarymixing.lobes.SpeechEncoder`.
-_PREFIX = "encoder."
+#: Where a model keeps its :class:`~summarymixing.lobes.SpeechEncoder`.
+_PREFIX = "speech_encoder."
 _SHOWN = 3
 
 
@@ -43,7 +44,7 @@ def start_encoder(hparams):
     if freeze:
         freeze_encoder(hparams["model"])
         groups = hparams.get("parameter_groups") or {}
-        inside = [name for name in groups if f"{name}.".startswith(_PREFIX)]
+        inside = [name for name in groups if f"{current_name(name)}.".startswith(_PREFIX)]
         if inside:
             raise InputError(
                 f"key parameter_groups: {', '.join(inside)} would do nothing beside freeze_encoder: true; leave one of "
@@ -55,17 +56,17 @@ def start_encoder(hparams):
 def load_encoder(model, run_folder):
     """Give a model the encoder of a finished run: features, their statistics, front end and encoder.
 
-    The run may be one of CTC, of an encoder-decoder, of a transducer, or any other whose model has its
-    :class:`~summarymixing.lobes.SpeechEncoder` under the name ``encoder``. The statistics that normalise the features
-    are taken along and stay as they are, because the encoder was trained behind them.
+    The run may be one of CTC, of an encoder-decoder, of a transducer, or any other whose model is a
+    :class:`~summarymixing.lobes.SpeechModel`, of this version or an earlier one. The statistics that normalise the
+    features are taken along and stay as they are, because the encoder was trained behind them.
 
     Shapes are compared, and the sampling rate; what leaves no trace in a shape, such as the heads of self-attention and
     the key ``positions``, must be that of the run.
 
     Arguments
     ---------
-    model : torch.nn.Module
-        Its ``encoder``, a :class:`~summarymixing.lobes.SpeechEncoder`, is changed.
+    model : SpeechModel
+        Its ``speech_encoder`` is changed.
     run_folder : str or pathlib.Path
         A finished run; the YAML key ``pretrained_encoder``.
 
@@ -89,12 +90,12 @@ def load_encoder(model, run_folder):
     >>> torch.save(trained.state_dict(), folder.model)
     >>> folder.write_text("sample_rate: 16000")
     >>> load_encoder(new, folder)
-    >>> torch.equal(new.encoder.input_proj.weight, trained.encoder.input_proj.weight)
+    >>> torch.equal(new.speech_encoder.input_proj.weight, trained.speech_encoder.input_proj.weight)
     True
     """
     run = RunFolder(run_folder, "pretrained_encoder")
     run.require(run.hyperparams, run.model)
-    encoder = model.encoder
+    encoder = model.speech_encoder
     _compare_rates(encoder, run)
     encoder.load_state_dict(_fitting_state(encoder, run))
     encoder.normalize.num_batches = 0  # of training that may change the statistics
@@ -107,13 +108,14 @@ def freeze_encoder(model):
     Example
     -------
     >>> import torch
-    >>> model = torch.nn.ModuleDict({"encoder": torch.nn.Linear(2, 2), "output": torch.nn.Linear(2, 2)})
-    >>> model.encoder = model["encoder"]
+    >>> from summarymixing.lobes import SpeechModel
+    >>> model = SpeechModel(torch.nn.Linear(2, 2))
+    >>> model.output = torch.nn.Linear(2, 2)
     >>> freeze_encoder(model)
     >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     ['output.weight', 'output.bias']
     """
-    model.encoder.requires_grad_(False).eval()
+    model.speech_encoder.requires_grad_(False).eval()
 
 
 def _compare_rates(encoder, run):
@@ -127,7 +129,7 @@ def _compare_rates(encoder, run):
 
 def _fitting_state(encoder, run):
     """The encoder's part of a model's weights."""
-    weights = run.weights()
+    weights = {current_name(key): value for key, value in run.weights().items()}
     state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
     own = encoder.state_dict()
     shapes = [

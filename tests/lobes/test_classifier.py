@@ -22,7 +22,7 @@ def model(request, tools):
 def test_alone_equals_in_any_batch(model, tools):
     wavs = tools.noise(*LENGTHS)
     together, counts = model(wavs, torch.tensor(LENGTHS) / LENGTHS[0])
-    assert counts.tolist() == model.encoder.frame_counts(torch.tensor(LENGTHS)).tolist()
+    assert counts.tolist() == model.speech_encoder.frame_counts(torch.tensor(LENGTHS)).tolist()
     assert {target: tuple(scores.shape) for target, scores in together.items()} == {
         "scenario": (6, 5),
         "action": (6, 3),

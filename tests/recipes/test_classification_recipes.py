@@ -144,7 +144,7 @@ def test_an_encoder_that_starts_from_another_run(train, run, tmp_path):
     """Of the same sizes; frozen, it stays what it was, statistics included."""
     train(SLURP, tmp_path, pretrained_encoder=run, freeze_encoder="true")
     before, after = (torch.load(folder / "model.ckpt") for folder in (run, tmp_path))
-    names = [name for name in before if name.startswith("encoder.")]
+    names = [name for name in before if name.startswith("speech_encoder.")]
     assert len(names) > 20 and all(torch.equal(before[name], after[name]) for name in names)
     assert set(UtteranceClassifier(tmp_path).labels) == {"scenario", "action", "intent"}
 

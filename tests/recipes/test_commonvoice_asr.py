@@ -48,7 +48,7 @@ def test_settings_are_the_published_ones_and_the_readme_counts_the_parameters(la
     assert hparams["optimizer"].keywords["lr"] == hparams["lr_schedule"].lr_initial == lr
     layers, width, gated, hidden, decoder_layers = SIZES[size]
     model = hparams["model"]
-    blocks = model.encoder.encoder.layers
+    blocks = model.speech_encoder.encoder.layers
     assert len(blocks) == layers
     assert (hparams["csgu_linear_units"], hparams["num_decoder_layers"]) == (gated, decoder_layers)
     assert model.output.in_features == width and model.output.out_features == tokens
@@ -60,7 +60,9 @@ def test_settings_are_the_published_ones_and_the_readme_counts_the_parameters(la
     search = hparams["decoder"]
     assert (search.settings["beam_size"], search.ctc_weight, search.language_model) == (10, 0.3, None)
     assert (hparams["max_batch_length"], hparams["grad_accumulation_factor"], hparams["max_seconds"]) == (400, 2, 10)
-    in_layers, in_all = (sum(p.numel() for p in part.parameters()) / 1e6 for part in (model.encoder.encoder, model))
+    in_layers, in_all = (
+        sum(p.numel() for p in part.parameters()) / 1e6 for part in (model.speech_encoder.encoder, model)
+    )
     (row,) = [row for row in (RECIPE / "README.md").read_text().splitlines() if row.startswith(f"| `{name}` |")]
     assert f"| {in_layers:.1f} / {in_all:.1f} |" in row
 
@@ -94,7 +96,9 @@ def test_with_every_defect_the_rest_trains(train, voices, tmp_path):
         scored = {row["ID"]: row["hypothesis"] for row in read_manifest(folder / "transcripts_test.csv")}
         assert Transcriber(folder).transcribe(clips) == [scored[f"clips/{clip.name}"] for clip in clips]
     # One epoch of three, and the first of two: the statistics are those of as many batches.
-    counted = [float(torch.load(run / "model.ckpt")["encoder.normalize.batches"]) for run in (summarymixing, mhsa)]
+    counted = [
+        float(torch.load(run / "model.ckpt")["speech_encoder.normalize.batches"]) for run in (summarymixing, mhsa)
+    ]
     assert counted[0] == counted[1] > 1
 
 

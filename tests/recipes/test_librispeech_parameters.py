@@ -37,7 +37,7 @@ PUBLISHED = {
 def test_parameters_are_as_many_as_published(name, heads):
     model = built("transformer", name, **({} if heads is None else {"mixer": {"nhead": heads}}))
     layers, total = PUBLISHED[name, heads]
-    assert count(model.encoder.encoder) / 1e6 == pytest.approx(layers, abs=0.1)
+    assert count(model.speech_encoder.encoder) / 1e6 == pytest.approx(layers, abs=0.1)
     assert count(model) / 1e6 == pytest.approx(total, abs=0.1)
 
 
@@ -86,13 +86,13 @@ def test_parameters_by_the_formulas_of_the_layers():
     for name, (layers, decoder_size) in expected.items():
         layers += norm  # behind the last one
         model = built("transformer", name)
-        assert count(model.encoder.encoder) == layers, name
+        assert count(model.speech_encoder.encoder) == layers, name
         assert count(model.decoder) == decoder_size, name
         total = layers + front_end + decoder_size + heads
         assert count(model) == total, name
         assert f"| {layers / 1e6:.1f} / {total / 1e6:.1f} |" in row_of(table, name), name
     # SpeechBrain's own modules, of which ContextNet stands in the place of the front end.
-    for name, part in (("contextnet", "encoder"), ("branchformer_hypermixing", "encoder.encoder")):
+    for name, part in (("contextnet", "speech_encoder"), ("branchformer_hypermixing", "speech_encoder.encoder")):
         model = built("transformer", name)
         assert f"| {count(model.get_submodule(part)) / 1e6:.1f} / {count(model) / 1e6:.1f} |" in row_of(table, name)
     ctc = (RECIPES / "CTC" / "README.md").read_text()

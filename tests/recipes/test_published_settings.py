@@ -143,7 +143,8 @@ def optimizer(hparams):
 
 def drops(hparams, dim):
     """Count, shortest and longest of the drops along a dimension of the spectrogram."""
-    (drop,) = [step for step in hparams["model"].encoder.augment if getattr(step, "dim", 0) == dim and is_drop(step)]
+    steps = hparams["model"].speech_encoder.augment
+    (drop,) = [step for step in steps if getattr(step, "dim", 0) == dim and is_drop(step)]
     assert drop.drop_count_low == drop.drop_count_high
     return drop.drop_count_low, drop.drop_length_low, drop.drop_length_high
 
@@ -153,7 +154,7 @@ def is_drop(step):
 
 
 def first_layer(hparams):
-    return hparams["model"].encoder.encoder.layers[0]
+    return hparams["model"].speech_encoder.encoder.layers[0]
 
 
 def cell(hparams):
@@ -198,13 +199,13 @@ def search(hparams):
 
 
 def statistics_batches(hparams):
-    return pytest.approx(hparams["model"].encoder.normalize.num_batches, rel=0.005)
+    return pytest.approx(hparams["model"].speech_encoder.normalize.num_batches, rel=0.005)
 
 
 #: Where a built experiment has each setting, and the keys of the YAML files that say it.
 FOUND = {
-    "layers": (lambda h: len(h["model"].encoder.encoder.layers), {"num_layers"}),
-    "width": (lambda h: h["model"].encoder.d_model, {"d_model", "summary_out_dim"}),
+    "layers": (lambda h: len(h["model"].speech_encoder.encoder.layers), {"num_layers"}),
+    "width": (lambda h: h["model"].speech_encoder.d_model, {"d_model", "summary_out_dim"}),
     "heads": (lambda h: cell_projections(h)[0].nhead, {"nhead"}),
     "hidden": (hidden, set()),
     "gated": (
@@ -236,13 +237,13 @@ FOUND = {
     "cell_dropout": (lambda h: cell(h).dropout.p, {"dropout"}),
     "dropout": (lambda h: first_layer(h).dropout.p, {"dropout"}),
     "channels": (
-        lambda h: [block.conv.out_channels for block in h["model"].encoder.front_end.blocks],
+        lambda h: [block.conv.out_channels for block in h["model"].speech_encoder.front_end.blocks],
         {"channels", "two_dimensional"},
     ),
     "ffn": (lambda h: first_layer(h).ffn_module1[1].ffn[0].out_features, {"d_ffn"}),
     "statistics_epochs": (lambda h: h["normalization_epochs"], {"normalization_epochs"}),
     "kernel": (lambda h: h["kernel_size"], {"kernel_size"}),
-    "mels": (lambda h: h["model"].encoder.features.output_size, {"n_mels"}),
+    "mels": (lambda h: h["model"].speech_encoder.features.output_size, {"n_mels"}),
 }
 #: Of other recipes' tests: what the corpus, the predictor and the joint network have.
 ELSEWHERE = {"max_seconds", "predictor_size", "joint_size"}
@@ -254,8 +255,8 @@ def test_a_built_experiment_has_the_published_settings(name):
     for setting, value in PUBLISHED[name].items():
         if value is not None:
             assert FOUND[setting][0](hparams) == value, setting
-    assert any(isinstance(step, Warping) for step in hparams["model"].encoder.augment)
-    assert all(block.conv.kernel_size == (3, 3) for block in hparams["model"].encoder.front_end.blocks)
+    assert any(isinstance(step, Warping) for step in hparams["model"].speech_encoder.augment)
+    assert all(block.conv.kernel_size == (3, 3) for block in hparams["model"].speech_encoder.front_end.blocks)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

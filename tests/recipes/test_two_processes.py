@@ -144,7 +144,13 @@ def talkative(folder):
     for file in folder.glob("save/*/model.ckpt"):
         state = torch.load(file)
         for key, value in state.items():
-            parts = ("encoder.encoder.", "encoder.front_end.", "encoder.input_proj.", "encoder_proj.", "output.")
+            parts = (
+                "speech_encoder.encoder.",
+                "speech_encoder.front_end.",
+                "speech_encoder.input_proj.",
+                "encoder_proj.",
+                "output.",
+            )
             if key.startswith(parts) and value.dim() > 1:
                 state[key] = 3 * torch.randn(value.shape, generator=generator) * value[0].numel() ** -0.5
         torch.save(state, file)

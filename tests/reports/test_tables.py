@@ -220,7 +220,7 @@ def test_a_recipe_records_what_tables_need(tmp_path):
     assert run.number("data", "hours", "train-clean-100") == pytest.approx(1 / 60, abs=16 / 3600)
     assert run.options.keys() == {*keys, "device"} - NEUTRAL and "d_model" in run.options
     model = experiment.hparams["model"]
-    for part, module in {"model": model, "encoder_layers": model.encoder.encoder}.items():
+    for part, module in {"model": model, "encoder_layers": model.speech_encoder.encoder}.items():
         assert run.number("parameters", part) == sum(p.numel() for p in module.parameters())
     assert run.number("parameters", "encoder_layers") < run.number("parameters", "encoder_and_front_end")
     assert run.number("parameters", "total") == run.number("parameters", "model")

@@ -139,7 +139,7 @@ def parameters(task):
 def network_types(task):
     """Types in which the linear layers of the encoder compute, noted as they do."""
     types = set()
-    for module in task.hparams.model.encoder.encoder.modules():
+    for module in task.hparams.model.speech_encoder.encoder.modules():
         if isinstance(module, torch.nn.Linear):
             module.register_forward_hook(lambda module, inputs, output: types.add(output.dtype))
     return types

@@ -309,7 +309,7 @@ def test_the_first_epochs_are_clean(train):
     assert task.waveforms(batch, sb.Stage.VALID)[0].min() == 1
 
 
-GROUPS = "{encoder: {lr: 0.0005, frozen_until: 7}, encoder.normalize: {frozen_until: .inf}}"
+GROUPS = "{speech_encoder: {lr: 0.0005, frozen_until: 7}, speech_encoder.normalize: {frozen_until: .inf}}"
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def steps(monkeypatch):
     taken, original = [], CTC.optimizers_step
 
     def step(self):
-        encoder, rates = self.hparams.model.encoder, [group["lr"] for group in self.optimizer.param_groups]
+        encoder, rates = self.hparams.model.speech_encoder, [group["lr"] for group in self.optimizer.param_groups]
         parameters = list(encoder.parameters())
         original(self)
         taken.append(
@@ -377,7 +377,9 @@ def test_a_run_with_groups_goes_on_exactly(train, monkeypatch, tmp_path, factor,
 
 def test_the_gradients_of_all_groups_are_clipped(train):
     task, _ = train(
-        number_of_epochs=1, parameter_groups="{encoder: {lr: 0.001}}", optimizer="!name:torch.optim.SGD {lr: 0.1}"
+        number_of_epochs=1,
+        parameter_groups="{speech_encoder: {lr: 0.001}}",
+        optimizer="!name:torch.optim.SGD {lr: 0.1}",
     )
     before = [[p.detach().clone() for p in group["params"]] for group in task.optimizer.param_groups]
     for parameter in task.modules.parameters():
@@ -393,14 +395,17 @@ def test_the_gradients_of_all_groups_are_clipped(train):
 @pytest.mark.parametrize(
     "groups, message",
     [
-        ("{encodr: {lr: 1.0}}", "encodr is no part of the model.* calls it: encoder, output, or a part of these"),
-        ("{encoder.encoder.layer: {lr: 1.0}}", "encoder.encoder.layer is no part"),
+        (
+            "{encodr: {lr: 1.0}}",
+            "encodr is no part of the model.* calls it: output, speech_encoder, or a part of these",
+        ),
+        ("{speech_encoder.encoder.layer: {lr: 1.0}}", "speech_encoder.encoder.layer is no part"),
         ("{encoder: {rate: 1.0}}", "encoder: rate is not one of lr, frozen_until"),
         ("{encoder: 1.0}", "encoder: 1.0 is not one of lr"),
         ("{encoder: {}}", "encoder: nothing is not one of lr"),
         ("{encoder: {lr: small}}", "encoder: lr: small is not a learning rate"),
         ("{encoder: {frozen_until: true}}", "frozen_until: True is not a number of optimizer steps"),
-        ("{encoder: {frozen_until: 5}, output: {frozen_until: 9}}", "every parameter of the model is frozen"),
+        ("{speech_encoder: {frozen_until: 5}, output: {frozen_until: 9}}", "every parameter of the model is frozen"),
         ("encoder", "must be a mapping"),
     ],
 )
@@ -408,6 +413,18 @@ def test_groups_that_cannot_be_are_refused(groups, message, train):
     with pytest.raises(InputError, match=f"parameter_groups.*{message}") as caught:
         train(number_of_epochs=1, parameter_groups=groups)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_of_an_earlier_version_are_averaged_with_todays(train):
+    """A run that was begun before the front end and the encoder were called speech_encoder, and went on behind."""
+    task, _ = train(number_of_epochs=2, avg_checkpoints=2)
+    first, second = (checkpoint.path / "model.ckpt" for checkpoint in task.checkpointer.list_checkpoints())
+    one, two = torch.load(first), torch.load(second)
+    torch.save({name.replace("speech_encoder.", "encoder."): weight for name, weight in one.items()}, first)
+    assert "encoder.encoder.layers.0.mixer.combiner.weight" in torch.load(first)
+    task.on_evaluate_start()
+    for name, weight in task.hparams.model.state_dict().items():
+        torch.testing.assert_close(weight, (one[name] + two[name]) / 2, msg=name)
 
 
 #: Trains as the recipes do, and writes the weights of each process.
@@ -436,7 +453,7 @@ def test_two_processes_agree_on_a_part_that_was_frozen(speech, tmp_path):
     """Their batches differ, so that without an exchange of its gradients their weights would."""
     (tmp_path / "two.py").write_text(TWO)
     keys = {**SMALL, "data_folder": speech, "output_folder": tmp_path / "run", "number_of_epochs": 2}
-    keys["parameter_groups"] = "{encoder: {frozen_until: 3}}"
+    keys["parameter_groups"] = "{speech_encoder: {frozen_until: 3}}"
     words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command += [tmp_path / "two.py", tmp_path, YAML, *words, "--device", "cpu"]

@@ -135,7 +135,7 @@ def training_loss(task, batch):
 
 def test_training_loss_is_the_weighted_sum():
     model = small_model()
-    model.encoder.normalize.num_batches = 0
+    model.speech_encoder.normalize.num_batches = 0
     batch = batch_of([1, 2, 3], [3])
     task = task_around(model)
     (logits, ctc_log_probs), counts = model(batch.sig[0], batch.sig[1], tokens=batch.tokens[0])
@@ -166,7 +166,7 @@ def test_labels_follow_an_augmenter_that_repeats_utterances():
 
     augmenter = Augmenter(concat_original=True, min_augmentations=1, augmentations=[Louder()])
     model, batch = small_model(), batch_of([1, 2, 3], [3])
-    model.encoder.normalize.num_batches = 0
+    model.speech_encoder.normalize.num_batches = 0
     loss = training_loss(task_around(model, augment=augmenter), batch)
     plain = training_loss(task_around(model), batch)
     louder = training_loss(task_around(model, augment=Augmenter(min_augmentations=1, augmentations=[Louder()])), batch)

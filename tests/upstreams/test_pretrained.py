@@ -56,7 +56,7 @@ def train_a_little(model):
     torch.manual_seed(7)
     model.train()
     for _ in range(3):
-        model.encoder(torch.rand(2, 8000) * 0.1)
+        model.speech_encoder(torch.rand(2, 8000) * 0.1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
@@ -68,27 +68,42 @@ def train_a_little(model):
 @torch.no_grad()
 def test_any_model_takes_the_encoder_of_any_other(source, target, save):
     trained, new = train_a_little(MODELS[source]()), MODELS[target]()
-    others = {name: value.clone() for name, value in new.state_dict().items() if not name.startswith("encoder.")}
+    others = {name: value.clone() for name, value in new.state_dict().items() if not name.startswith("speech_encoder.")}
     load_encoder(new, save(trained))
     wavs, lengths = torch.rand(2, 8000), torch.tensor([1.0, 0.6])
     trained.eval(), new.eval()
-    expected, counts = trained.encoder(wavs, lengths)
-    encoded, new_counts = new.encoder(wavs, lengths)
+    expected, counts = trained.speech_encoder(wavs, lengths)
+    encoded, new_counts = new.speech_encoder(wavs, lengths)
     assert torch.equal(encoded, expected) and torch.equal(new_counts, counts)
     assert all(torch.equal(new.state_dict()[name], value) for name, value in others.items())
+
+
+@torch.no_grad()
+def test_the_encoder_of_a_run_of_an_earlier_version(save):
+    trained, new = train_a_little(MODELS["transducer"]()), MODELS["CTC"]()
+    folder = save(trained)
+    weights = {name.replace("speech_encoder.", "encoder."): value for name, value in trained.state_dict().items()}
+    assert "encoder.encoder.norm.norm.weight" in weights
+    torch.save(weights, folder / "model.ckpt")
+    load_encoder(new, folder)
+    wavs = torch.rand(2, 8000)
+    assert torch.equal(new.eval().speech_encoder(wavs)[0], trained.eval().speech_encoder(wavs)[0])
 
 
 def test_the_statistics_are_taken_along_and_stay(save):
     trained, new = train_a_little(MODELS["CTC"]()), MODELS["encoder-decoder"]()
     load_encoder(new, save(trained))
-    mean = trained.encoder.normalize.mean.clone()
-    assert mean.abs().sum() > 0 and trained.encoder.normalize.batches == 3 < trained.encoder.normalize.num_batches
+    mean = trained.speech_encoder.normalize.mean.clone()
+    assert (
+        mean.abs().sum() > 0
+        and trained.speech_encoder.normalize.batches == 3 < trained.speech_encoder.normalize.num_batches
+    )
     new.train()
-    new.encoder(torch.rand(2, 8000))
-    assert torch.equal(new.encoder.normalize.mean, mean)
+    new.speech_encoder(torch.rand(2, 8000))
+    assert torch.equal(new.speech_encoder.normalize.mean, mean)
     trained.train()
-    trained.encoder(torch.rand(2, 8000))
-    assert not torch.equal(trained.encoder.normalize.mean, mean)  # the run itself would have gone on
+    trained.speech_encoder(torch.rand(2, 8000))
+    assert not torch.equal(trained.speech_encoder.normalize.mean, mean)  # the run itself would have gone on
 
 
 def test_a_frozen_encoder_does_not_learn(save):
@@ -102,7 +117,7 @@ def test_a_frozen_encoder_does_not_learn(save):
     (ctc.sum() + attention.sum()).backward()
     optimizer.step()
     moved = {name for name, value in new.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved and not any(name.startswith("encoder.") for name in moved)
+    assert moved and not any(name.startswith("speech_encoder.") for name in moved)
 
 
 def test_a_frozen_encoder_computes_as_in_evaluation(save):
@@ -111,22 +126,23 @@ def test_a_frozen_encoder_computes_as_in_evaluation(save):
     hparams = {"model": new, "pretrained_encoder": save(train_a_little(MODELS["CTC"]())), "freeze_encoder": True}
     start_encoder(hparams)
     wavs, groups = torch.rand(2, 8000), ParameterGroups(new, hparams["parameter_groups"], lr=0.1)
-    expected = new.eval().encoder(wavs)[0]
+    expected = new.eval().speech_encoder(wavs)[0]
     for step in (0, 10**9):
         new.train()
         groups.freeze(step)
-        assert torch.equal(new.encoder(wavs)[0], expected) and new.training
-        assert not any(parameter.requires_grad for parameter in new.encoder.parameters())
+        assert torch.equal(new.speech_encoder(wavs)[0], expected) and new.training
+        assert not any(parameter.requires_grad for parameter in new.speech_encoder.parameters())
 
 
 def test_groups_within_a_frozen_encoder_are_refused(save):
     hparams = {"model": MODELS["CTC"](), "pretrained_encoder": save(MODELS["CTC"]()), "freeze_encoder": True}
-    hparams["parameter_groups"] = {"encoder.encoder": {"lr": 0.1}, "output": {"lr": 0.2}}
-    with pytest.raises(InputError, match="parameter_groups: encoder.encoder would do nothing beside freeze_encoder"):
-        start_encoder(hparams)
+    for part in ("speech_encoder.encoder", "encoder.encoder"):
+        hparams["parameter_groups"] = {part: {"lr": 0.1}, "output": {"lr": 0.2}}
+        with pytest.raises(InputError, match=f"parameter_groups: {part} would do nothing beside freeze_encoder"):
+            start_encoder(hparams)
     hparams["parameter_groups"] = {"output": {"lr": 0.2}}
     start_encoder(hparams)
-    assert set(hparams["parameter_groups"]) == {"encoder", "output"}
+    assert set(hparams["parameter_groups"]) == {"speech_encoder", "output"}
 
 
 def test_without_freezing_the_encoder_learns_and_null_changes_nothing(save):
@@ -137,7 +153,9 @@ def test_without_freezing_the_encoder_learns_and_null_changes_nothing(save):
     folder = save(train_a_little(MODELS["CTC"]()))
     start_encoder({"model": new, "pretrained_encoder": folder, "freeze_encoder": False})
     assert all(parameter.requires_grad for parameter in new.parameters())
-    assert not torch.equal(new.state_dict()["encoder.input_proj.weight"], before["encoder.input_proj.weight"])
+    assert not torch.equal(
+        new.state_dict()["speech_encoder.input_proj.weight"], before["speech_encoder.input_proj.weight"]
+    )
 
 
 def test_freezing_random_weights_is_refused():
@@ -149,7 +167,7 @@ def test_only_the_encoder_is_frozen():
     model = MODELS["encoder-decoder"]()
     freeze_encoder(model)
     for name, parameter in model.named_parameters():
-        assert parameter.requires_grad != name.startswith("encoder.")
+        assert parameter.requires_grad != name.startswith("speech_encoder.")
 
 
 def refused(model, folder):

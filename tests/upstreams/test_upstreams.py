@@ -46,7 +46,7 @@ def run(request, tmp_path):
     model = folder.build("model")["model"]
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
-    model.train().encoder(torch.randn(2, 16000))  # statistics
+    model.train().speech_encoder(torch.randn(2, 16000))  # statistics
     torch.save(model.state_dict(), folder.model)
     return folder
 
@@ -67,9 +67,9 @@ def test_a_state_for_every_layer_alone_and_in_a_batch(run):
         torch.testing.assert_close(state[1:, :15], single, rtol=1e-4, atol=1e-4)
         assert not state[1, 15:].any()
     model = run.load()["model"]
-    torch.testing.assert_close(states[-1], model.encoder(wavs, torch.tensor([1.0, 9000 / 16000]))[0])
+    torch.testing.assert_close(states[-1], model.speech_encoder(wavs, torch.tensor([1.0, 9000 / 16000]))[0])
     # From each layer's state the next: an independent walk through the layers.
-    for layer, before, after in zip(model.encoder.encoder.layers, alone[:-2], alone[1:-1], strict=False):
+    for layer, before, after in zip(model.speech_encoder.encoder.layers, alone[:-2], alone[1:-1], strict=False):
         torch.testing.assert_close(layer(before), after, rtol=1e-4, atol=1e-4)
 
 
@@ -94,7 +94,7 @@ def test_frozen_whatever_is_called(run):
 
 def test_layerdrop_repeats_the_input_of_a_skipped_layer(run):
     upstream = RunUpstream(run, frozen=False).train()
-    upstream.encoder.dropout.p = 0.0
+    upstream.speech_encoder.dropout.p = 0.0
     repeats = []
     for _ in range(30):
         states, _ = upstream(torch.randn(1, 8000))
@@ -102,7 +102,7 @@ def test_layerdrop_repeats_the_input_of_a_skipped_layer(run):
         repeats.append(sum(torch.equal(one, other) for one, other in zip(states[:-2], states[1:-1], strict=True)))
     assert {0, 1, 2} == set(repeats)
     states[-1].sum().backward()
-    assert upstream.encoder.input_proj.weight.grad.any()
+    assert upstream.speech_encoder.input_proj.weight.grad.any()
 
 
 def test_a_folder_without_a_speech_encoder_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
+from summarymixing.lobes.models.speech_model import SpeechModel
 from summarymixing.ops.masks import padding_mask_from_counts
 from summarymixing.ops.means import utterance_mean
 
@@ -50,7 +51,7 @@ class AttentivePooling(nn.Module):
             return self.pooling(x.float().transpose(1, 2), lengths).squeeze(2)
 
 
-class Classifier(nn.Module):
+class Classifier(SpeechModel):
     """A speech encoder, pooling over time, and one linear layer a target.
 
     Padding counts for nothing, so an utterance gets the same scores alone and in any batch.
@@ -58,7 +59,7 @@ class Classifier(nn.Module):
     Parameters
     ----------
     encoder : SpeechEncoder
-        Waveform to frames.
+        Front end and encoder: waveform to frames.
     targets : dict of str to int
         What is told of an utterance, and the number of its classes.
     pooling : callable
@@ -86,10 +87,9 @@ class Classifier(nn.Module):
     """
 
     def __init__(self, encoder, targets, pooling=MeanPooling, dropout=0.0):
-        super().__init__()
+        super().__init__(encoder)
         if not targets:
             raise ValueError("targets is empty; name at least one, with its number of classes.")
-        self.encoder = encoder
         self.targets = dict(targets)
         self.pooling = pooling(encoder.d_model)
         self.dropout = nn.Dropout(dropout)
@@ -111,6 +111,6 @@ class Classifier(nn.Module):
         torch.Tensor
             (B,) int64 frame counts of what was pooled, on the CPU.
         """
-        x, counts = self.encoder(wavs, wav_lens, chunks)
+        x, counts = self.speech_encoder(wavs, wav_lens, chunks)
         pooled = self.dropout(self.pooling(x, counts))
         return {target: head(pooled).float() for target, head in self.heads.items()}, counts

@@ -3,14 +3,16 @@
 import torch
 from torch import nn
 
+from summarymixing.lobes.models.speech_model import SpeechModel
 
-class CTCModel(nn.Module):
+
+class CTCModel(SpeechModel):
     """A speech encoder, a linear layer and log-softmax.
 
     Parameters
     ---------
     encoder : SpeechEncoder
-        Waveform to frames.
+        Front end and encoder: waveform to frames.
     vocab_size : int
         Tokens, the blank included.
     blank_index : int
@@ -30,14 +32,9 @@ class CTCModel(nn.Module):
     """
 
     def __init__(self, encoder, vocab_size, blank_index=0):
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         self.output = nn.Linear(encoder.d_model, vocab_size)
         self.blank_index = blank_index
-
-    def frame_counts(self, sample_counts):
-        """Output frames of utterances of so many samples."""
-        return self.encoder.frame_counts(sample_counts)
 
     def forward(self, wavs, wav_lens=None, chunks=None):
         """Log-probabilities of a padded batch.
@@ -54,7 +51,7 @@ class CTCModel(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
-        x, counts = self.encoder(wavs, wav_lens, chunks)
+        x, counts = self.speech_encoder(wavs, wav_lens, chunks)
         return self._log_probs(x), counts
 
     def _log_probs(self, x):
@@ -62,8 +59,8 @@ class CTCModel(nn.Module):
 
     def make_streaming_context(self, chunks, batch_size=1):
         """A blank context for :meth:`forward_streaming`."""
-        return self.encoder.make_streaming_context(chunks, batch_size)
+        return self.speech_encoder.make_streaming_context(chunks, batch_size)
 
     def forward_streaming(self, samples, context, final=False):
         """Log-probabilities of the frames that the next samples complete, (B, m, vocab_size)."""
-        return self._log_probs(self.encoder.forward_streaming(samples, context, final))
+        return self._log_probs(self.speech_encoder.forward_streaming(samples, context, final))

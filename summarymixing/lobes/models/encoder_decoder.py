@@ -5,6 +5,7 @@ from speechbrain.lobes.models.transformer.Transformer import NormalizedEmbedding
 from speechbrain.lobes.models.transformer.Transformer import TransformerDecoder as SpeechBrainDecoder
 from torch import nn
 
+from summarymixing.lobes.models.speech_model import SpeechModel
 from summarymixing.lobes.models.transformer_asr import initialise_encoder, replace_decoder_attention
 from summarymixing.mixers.summary import SummaryMixing
 from summarymixing.ops.masks import padding_mask_from_counts
@@ -99,13 +100,13 @@ class TransformerDecoder(nn.Module):
         return states, attention[-1]
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(SpeechModel):
     """A speech encoder, a token decoder that attends to it, and a CTC output on the encoder.
 
     Parameters
     ----------
     encoder : SpeechEncoder
-        Waveform to frames.
+        Front end and encoder: waveform to frames.
     decoder : TransformerDecoder
         Tokens to states.
     vocab_size : int
@@ -135,19 +136,14 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(self, encoder, decoder, vocab_size):
-        super().__init__()
+        super().__init__(encoder)
         if encoder.d_model != decoder.d_model:
             raise ValueError(f"the encoder has d_model={encoder.d_model}, the decoder d_model={decoder.d_model}.")
-        self.encoder = encoder
         self.decoder = decoder
         self.ctc_output = nn.Linear(encoder.d_model, vocab_size)
         self.output = nn.Linear(decoder.d_model, vocab_size)
         initialise_encoder(encoder.encoder)
         initialise_encoder(decoder)
-
-    def frame_counts(self, sample_counts):
-        """Encoder frames of utterances of so many samples."""
-        return self.encoder.frame_counts(sample_counts)
 
     def forward(self, wavs, wav_lens=None, tokens=None, chunks=None):
         """Encode and, given tokens, predict each next one.
@@ -168,7 +164,7 @@ class EncoderDecoder(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
-        encoded, counts = self.encoder(wavs, wav_lens, chunks)
+        encoded, counts = self.speech_encoder(wavs, wav_lens, chunks)
         if tokens is None:
             return encoded, counts
         states = self.decoder(tokens, encoded, counts)

@@ -7,8 +7,10 @@ from speechbrain.nnet.RNN import LSTM
 from speechbrain.nnet.transducer.transducer_joint import Transducer_joint
 from torch import nn
 
+from summarymixing.lobes.models.speech_model import SpeechModel
 
-class TransducerModel(nn.Module):
+
+class TransducerModel(SpeechModel):
     """A speech encoder, an LSTM that predicts from the tokens so far, and a joint network over both.
 
     The parts around the encoder are those of SpeechBrain's LibriSpeech recipe: tokens enter the LSTM as one-hot
@@ -17,7 +19,7 @@ class TransducerModel(nn.Module):
     Parameters
     ----------
     encoder : SpeechEncoder
-        Waveform to frames.
+        Front end and encoder: waveform to frames.
     vocab_size : int
         Tokens, the blank included.
     blank_index : int
@@ -59,8 +61,7 @@ class TransducerModel(nn.Module):
         predictor_dropout=0.0,
         activation=nn.GELU,
     ):
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         self.blank_index = blank_index
         self.embedding = Embedding(vocab_size, consider_as_one_hot=True, blank_id=blank_index)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
@@ -71,10 +72,6 @@ class TransducerModel(nn.Module):
         self.joint = Transducer_joint(joint="sum", nonlinearity=activation)
         self.output = nn.Linear(joint_size, vocab_size, bias=False)
         self.ctc_output = nn.Linear(joint_size, vocab_size)
-
-    def frame_counts(self, sample_counts):
-        """Encoder frames of utterances of so many samples."""
-        return self.encoder.frame_counts(sample_counts)
 
     def forward(self, wavs, wav_lens=None, chunks=None, tokens=None):
         """Encode; with ``tokens`` go on to everything that the losses need.
@@ -97,7 +94,7 @@ class TransducerModel(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
-        encoded, counts = self.encoder(wavs, wav_lens, chunks)
+        encoded, counts = self.speech_encoder(wavs, wav_lens, chunks)
         if tokens is None:
             return encoded, counts
         frames = self.encoder_proj(encoded)
@@ -134,8 +131,8 @@ class TransducerModel(nn.Module):
 
     def make_streaming_context(self, chunks, batch_size=1):
         """A blank context for :meth:`forward_streaming`."""
-        return self.encoder.make_streaming_context(chunks, batch_size)
+        return self.speech_encoder.make_streaming_context(chunks, batch_size)
 
     def forward_streaming(self, samples, context, final=False):
         """Encoder output of the frames that the next samples complete, (B, m, D)."""
-        return self.encoder.forward_streaming(samples, context, final)
+        return self.speech_encoder.forward_streaming(samples, context, final)

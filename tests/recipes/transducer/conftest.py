@@ -24,8 +24,8 @@ def talkative(command_line, corpus, tmp_path_factory):
         train_tokenizer(manifest, folder / "tokenizer.ckpt", hparams["vocab_size"], hparams["tokenizer_type"])
         model = hparams["model"]
         with torch.no_grad():
-            model.encoder.normalize.mean.fill_(-40.0)  # dB
-            model.encoder.normalize.std.fill_(20.0)
+            model.speech_encoder.normalize.mean.fill_(-40.0)  # dB
+            model.speech_encoder.normalize.std.fill_(20.0)
             model.output.weight.mul_(8)
             model.output.weight[0] += 0.12  # of the blank; the joint's GELU is positive on average
         torch.save(model.state_dict(), folder / "model.ckpt")

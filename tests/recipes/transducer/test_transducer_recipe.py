@@ -34,7 +34,7 @@ def test_published_sizes(tmp_path):
     yaml = ROOT / HPARAMS / "conformer_transducer.yaml"
     hparams = load_experiment([str(yaml), "--data_folder=x", f"--output_folder={tmp_path}"]).hparams
     model = hparams["model"]
-    layers = model.encoder.encoder.layers
+    layers = model.speech_encoder.encoder.layers
     assert len(layers) == 12 and layers[0].mixer.fused_proj[0].weight.numel() == 512 * 2 * 512
     assert model.lstm.rnn.hidden_size == 512 and model.output.weight.shape == (1000, 640)
     assert hparams["modules"]["decoder"] is hparams["decoder"]

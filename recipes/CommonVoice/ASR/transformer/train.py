@@ -30,7 +30,7 @@ def main():
     )
     train_set, data, batches = asr_splits(experiment, record, prepare)
     # Every language and release has another number of batches.
-    normalize = hparams["model"].encoder.normalize
+    normalize = hparams["model"].speech_encoder.normalize
     normalize.num_batches = hparams["normalization_epochs"] * len(batches) // process_count()
 
     task = Seq2Seq(experiment, record)
