@@ -461,9 +461,9 @@ class Task(sb.Brain):
         audio = sum(row["duration"] for row in self.scored)
         return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
 
-    def _weights(self, file):
+    def _weights(self, file, map_location):
         """Those of a checkpoint, by today's names: the checkpoints of a run may be of two versions of this package."""
-        weights = torch.load(file, map_location=self.device)
+        weights = torch.load(file, map_location=map_location)
         if not isinstance(self.hparams.model, SpeechModel):
             return weights
         return {current_name(name): weight for name, weight in weights.items()}

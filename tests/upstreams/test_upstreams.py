@@ -109,7 +109,7 @@ def test_a_folder_without_a_speech_encoder_is_refused(tmp_path):
     run = RunFolder(tmp_path)
     run.write_text("model: !new:torch.nn.Linear [2, 2]\nmodules: {encoder: !ref <model>}\n")
     torch.save(nn.Linear(2, 2).state_dict(), run.model)
-    with pytest.raises(InputError, match="hyperparams.yaml: its model has no SpeechEncoder"):
+    with pytest.raises(InputError, match="hyperparams.yaml: its model has no speech_encoder"):
         RunUpstream(run)
 
 
