@@ -48,7 +48,7 @@ def _librispeech(folder):
 
 
 def _common_voice(folder):
-    for locale in ("fr", "it", "nl"):
+    for locale in ("fr", "nl"):
         made = make_common_voice(
             folder / "made" / locale, locale, 1, seed=3, dev_minutes=0.2, test_minutes=0.3, **QUIET
         )
