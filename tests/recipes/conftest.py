@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.experiment.yaml_files import comparable, resolve_yaml
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,12 @@ def pytest_generate_tests(metafunc):
 def experiments():
     """All rows of the lists."""
     return ROWS
+
+
+@pytest.fixture(scope="session")
+def settings_of():
+    """The keys of a listed YAML file with its bases, as `comparable` gives them; each file is merged once."""
+    return functools.cache(lambda yaml: comparable(resolve_yaml(ROOT / yaml)))
 
 
 QUIET = {"workers": 1, "progress": False}

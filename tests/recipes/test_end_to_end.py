@@ -5,16 +5,13 @@ The other listed experiments differ from these in what `test_forward_and_loss.py
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.experiment.yaml_files import comparable, resolve_yaml
 from summarymixing.inference import Transcriber, UtteranceClassifier
 from summarymixing.metrics.wer import score
 
-ROOT = Path(__file__).parents[2]
 TRAINED = [
     "hparams/branchformer_hypermixing.yaml",
     "hparams/branchformer_windowed.yaml",
@@ -69,17 +66,18 @@ def check_labels(run_folder, run):
 CHECKS = {"KWS": check_labels, "SLU-classification": check_labels}
 
 
-def kinds(row):
-    """What an experiment is made of: its script, and the classes of its mixer, encoder and decoder."""
-    values = comparable(resolve_yaml(ROOT / row["Hparam_file"]))
-    parts = {key: values[key][0] for key in ("mixer", "encoder", "token_decoder", "model", "decoder") if key in values}
-    return {("script", row["Script_file"]), *parts.items()}
+#: Keys whose class makes an experiment another kind of experiment.
+PARTS = ("mixer", "front_end", "encoder", "token_decoder", "model", "decoder")
 
 
-def test_every_script_mixer_encoder_and_decoder_is_trained_end_to_end(experiments):
-    trained = [row for row in experiments if row["Hparam_file"] in TRAINED]
-    assert len(trained) == len(set(TRAINED))
-    assert set().union(*map(kinds, experiments)) == set().union(*map(kinds, trained))
+def test_every_script_mixer_encoder_and_decoder_is_trained_end_to_end(experiments, settings_of):
+    kinds = {}
+    for row in experiments:
+        settings = settings_of(row["Hparam_file"])
+        parts = {(key, settings[key][0]) for key in PARTS if key in settings}  # the tag names the class
+        kinds[row["Hparam_file"]] = {("script", row["Script_file"])} | parts
+    assert len(set(TRAINED)) == len(TRAINED)
+    assert set().union(*kinds.values()) == set().union(*[kinds[yaml] for yaml in TRAINED])
 
 
 @pytest.mark.slow

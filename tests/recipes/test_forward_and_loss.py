@@ -8,6 +8,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from summarymixing.experiment import RunFolder, RunRecord, load_experiment
+from summarymixing.experiment.yaml_files import key_nodes
 from summarymixing.tasks.classification import Classification
 from summarymixing.tasks.ctc import CTC
 from summarymixing.tasks.seq2seq import Seq2Seq
@@ -47,6 +48,10 @@ def test_it_loads_and_a_training_step_has_finite_gradients(experiment, command_l
     """Every parameter gets a gradient, or several processes would wait for it forever."""
     loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run", device="cpu"))
     assert loaded.name == Path(experiment["Hparam_file"]).stem
+    nodes = key_nodes(loaded.text)
+    rates = [value for key, value in nodes["audio_normalizer"].value if key.value == "sample_rate"]
+    assert [(rate.tag, rate.value) for rate in rates] == [("!ref", "<sample_rate>")]  # of the audio to transcribe
+    assert nodes["checkpointer"].tag.startswith("!name:")  # loading a run makes no folder
     task_class, model = TASKS[experiment["Task"]], loaded.hparams["model"]
     if task_class is Classification:
         write_labels(loaded)
