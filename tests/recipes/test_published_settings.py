@@ -124,12 +124,8 @@ PUBLISHED = {
 }
 
 
-#: With the settings of other languages.
-LOCALES = [
-    (COMMON_VOICE.format(size), locale, settings | language)
-    for size, settings in (("large", LARGE), ("small", SMALL))
-    for locale, language in (("it", ITALIAN), ("nl", DUTCH))
-]
+#: By the same file, with the settings of other languages.
+LOCALES = [(COMMON_VOICE.format("small"), locale, SMALL | own) for locale, own in (("it", ITALIAN), ("nl", DUTCH))]
 
 
 def built(name, **overrides):
