@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains small encoder-decoders on SYNTHETIC French in Common Voice's layout, SummaryMixing and RoPE attention at the same
-# time with one thread each, and records them here; only the mixer differs, and what merges it. From the root of the
-# project:
+# time with one thread each, and records them here; only the mixer differs, and what merges it. The records of earlier
+# runs lie in fr_small_*, which is how the two YAML files were called. From the root of the project:
 #     results/common_voice_synthetic/train.sh
 set -euo pipefail
 python=${PYTHON:-.venv/bin/python}
@@ -12,12 +12,12 @@ export OMP_NUM_THREADS=1
 
 "$python" tools/make_corpus.py common_voice "$corpus" --locale fr --minutes 140 --seed 1234
 
-noise="!new:summarymixing.augmentation.ColouredNoise {snr_low: 4, snr_high: 20, slope_high: 1.5, probability: 0.6}"
+noise="!new:summarymixing.data.augmentation.ColouredNoise {snr_low: 4, snr_high: 20, slope_high: 1.5, probability: 0.6}"
 drop="!new:speechbrain.augment.freq_domain.SpectrogramDrop"
 sizes="drop_length_low: 2, drop_length_high: 8, drop_count_low: 1, drop_count_high: 1"
 schedule="!new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule"
 settings=(
-    --data_folder "$corpus" --tokenizer_type char --vocab_size 40
+    --data_folder "$corpus" --locale fr --tokenizer_type char --vocab_size 40
     --d_model 144 --d_ffn 576 --nhead 4 --num_layers 4 --num_decoder_layers 2 --csgu_linear_units 576 --kernel_size 15
     --dropout 0.0 --channels "[144, 144]" --two_dimensional false --number_of_epochs 20 --max_batch_length 20
     --max_batch_ex 64 --num_buckets 50 --short_first_epochs 1 --avg_checkpoints 1 --num_workers 0
@@ -28,15 +28,15 @@ settings=(
 )
 
 mkdir -p runs
-runs=(fr_small_summarymixing fr_small_mhsa)
+runs=(small_summarymixing small_mhsa)
 "$python" "$recipe/train.py" "$recipe/hparams/${runs[1]}.yaml" "${settings[@]}" > "runs/${runs[1]}.txt" 2>&1 &
 other=$!
 trap 'kill $other 2> /dev/null || true' EXIT
 # As recorded, without the LayerNorm that the published cell has.
 "$python" "$recipe/train.py" "$recipe/hparams/${runs[0]}.yaml" "${settings[@]}" --mixer "{use_layernorm: false}"
 wait $other
-OMP_NUM_THREADS=2 "$python" tools/compare.py "runs/${runs[0]}/3407" "runs/${runs[1]}/3407" --output "$records"
+OMP_NUM_THREADS=2 "$python" tools/compare.py "runs/${runs[0]}/fr/3407" "runs/${runs[1]}/fr/3407" --output "$records"
 for run in "${runs[@]}"; do
-    mkdir -p "$records/$run/3407"
-    cp "runs/$run/3407/run.json" "$records/$run/3407/"
+    mkdir -p "$records/$run/fr/3407"
+    cp "runs/$run/fr/3407/run.json" "$records/$run/fr/3407/"
 done

@@ -40,6 +40,10 @@ def resolve_yaml(path: str | Path) -> str:
     refers to it, because HyperPyYAML cannot follow a reference to a later reference. The key
     ``experiment`` becomes the name of the file without its suffix, unless the file itself sets it.
 
+    A base that refers to a key which it lacks is no experiment by itself: it is shared by several,
+    and any key may be new in them. Such new keys keep their order, and all stand before the first
+    key of the base that refers to one it lacks.
+
     Parameters
     ----------
     path : str or pathlib.Path
@@ -147,7 +151,7 @@ def _resolve(path: Path, chain: list[Path]) -> str:
     header, blocks = _split(text, str(path))
     own = {block.key: block for block in blocks}
     if BASE in own:
-        header, blocks = _merge(path, blocks, [*chain, here])
+        header, blocks = _merge(path, header, blocks, [*chain, here])
     if EXPERIMENT not in own:
         # A base's own `experiment` would give all its variants one name, and so one run folder.
         line = f"{EXPERIMENT}: {_as_yaml_string(path.stem)}\n"
@@ -161,14 +165,15 @@ def _resolve(path: Path, chain: list[Path]) -> str:
     return merged
 
 
-def _merge(path: Path, own: list[_Block], chain: list[Path]) -> tuple[str, list[_Block]]:
+def _merge(path: Path, header: str, own: list[_Block], chain: list[Path]) -> tuple[str, list[_Block]]:
     """Put the blocks of the variant `path` into those of its base."""
     base_value = _scalar_of(next(b for b in own if b.key == BASE), path)
     base = path.parent / base_value
     if not base.is_file():
         raise InputError(f"{path}: key 'base': there is no file {base}")
-    header, blocks = _split(_resolve(base, chain), str(base))
+    base_header, blocks = _split(_resolve(base, chain), str(base))
     base_keys = {block.key for block in blocks}
+    lacking = [place for place, block in enumerate(blocks) if _references(block) - base_keys]
     new = []
     for block in own:
         if block.key == BASE:
@@ -178,8 +183,10 @@ def _merge(path: Path, own: list[_Block], chain: list[Path]) -> tuple[str, list[
             _refuse_no_truth(block, old, path)
             old.comment, old.body = block.comment, block.body
         else:
-            new.append(_Block(block.key, block.comment, block.body, ""))
+            new.append(_Block(block.key, block.comment, block.body, block.tail if lacking else ""))
 
+    if lacking:
+        return header, [*blocks[: lacking[0]], *new, *blocks[lacking[0] :]]
     for block in new:
         _refuse_unused(block, blocks, new, path, base)
     referred = [b for b in new if any(b.key in _references(o) for o in [*blocks, *new])]
@@ -196,7 +203,7 @@ def _merge(path: Path, own: list[_Block], chain: list[Path]) -> tuple[str, list[
         pending.remove(block)
         users = [i for i, other in enumerate(blocks) if block.key in _references(other)]
         blocks.insert(users[0] if users else len(blocks), block)
-    return header, blocks
+    return base_header, blocks
 
 
 def _refuse_no_truth(block: _Block, old: _Block, path) -> None:

@@ -120,6 +120,38 @@ def test_hyperpyyaml_still_needs_that_order():
         load_hyperpyyaml("a: !ref <b>\nb: !ref <c>\nc: 1\n")
 
 
+SHARED = """\
+# What several experiments share
+
+seed: 1
+folder: !ref runs/<experiment>/<seed>
+
+epochs: !new:collections.Counter
+  limit: !ref <number>
+kept: !ref <model>
+"""
+
+
+def test_a_base_that_lacks_keys_takes_any_new_one_and_keeps_their_order(write):
+    write("shared/files.yaml", SHARED)
+    own = "a: 1\n\n# --- Model\nwidth: 4\nmodel: !new:collections.Counter\n  width: !ref <width>\n\nnumber: 3\n"
+    text = resolve_yaml(write("big.yaml", f"# A recipe\n\nbase: shared/files.yaml\nseed: 2  # ours\n\n{own}"))
+    start, end = SHARED.split("\n\n")[1:]
+    assert text == f"# A recipe\n\nexperiment: big\n{start.replace('seed: 1', 'seed: 2  # ours')}\n\n{own}{end}"
+    hparams = load_hyperpyyaml(text)
+    assert hparams["kept"] is hparams["model"] and hparams["epochs"] == {"limit": 3}
+    assert hparams["folder"] == "runs/big/2"
+
+
+def test_a_variant_of_a_recipe_over_a_shared_base_may_have_no_unused_key(write):
+    write("shared.yaml", SHARED)
+    write("big.yaml", "base: shared.yaml\nmodel: 1\nnumber: 3\nread_by_code: 4\n")
+    hparams = load_hyperpyyaml(resolve_yaml(write("v.yaml", "base: big.yaml\nread_by_code: 5\nseed: 3\n")))
+    assert (hparams["read_by_code"], hparams["folder"], hparams["kept"]) == (5, "runs/v/3", 1)
+    message = refused(write("w.yaml", "base: big.yaml\nread_by_kode: 5\n"))
+    assert "key 'read_by_kode'" in message and "did you mean 'read_by_code'?" in message
+
+
 def test_run_options_and_hidden_keys_may_be_new(write):
     write("big.yaml", BASE)
     text = resolve_yaml(write("v.yaml", "base: big.yaml\nprecision: bf16\n__x: 1\nmax_grad_norm: 1.0\n"))

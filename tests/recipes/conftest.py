@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.experiment.yaml_files import comparable, resolve_yaml
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,12 @@ def experiments():
     return ROWS
 
 
+@pytest.fixture(scope="session")
+def settings_of():
+    """The keys of a listed YAML file with its bases, as `comparable` gives them; each file is merged once."""
+    return functools.cache(lambda yaml: comparable(resolve_yaml(ROOT / yaml)))
+
+
 QUIET = {"workers": 1, "progress": False}
 
 
@@ -48,7 +55,7 @@ def _librispeech(folder):
 
 
 def _common_voice(folder):
-    for locale in ("fr", "it", "nl"):
+    for locale in ("fr", "nl"):
         made = make_common_voice(
             folder / "made" / locale, locale, 1, seed=3, dev_minutes=0.2, test_minutes=0.3, **QUIET
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from summarymixing.experiment import load_experiment, resolve_yaml
+from summarymixing.experiment import resolve_yaml
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.experiment.yaml_build import resolve
 from summarymixing.experiment.yaml_files import RUN_OPTIONS, comparable
@@ -55,12 +55,6 @@ def test_a_row_has_speechbrains_columns_and_names_files(experiment):
     assert experiment["test_debug_flags"] and experiment["test_debug_checks"].startswith("file_exists=[")
 
 
-def test_every_experiment_loads(experiment, command_line, tmp_path):
-    loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run"))
-    assert loaded.name == Path(experiment["Hparam_file"]).stem
-    assert any(parameter.requires_grad for parameter in loaded.hparams["modules"]["model"].parameters())
-
-
 def read_keys(script):
     """Keys of `hparams` that a script and the modules of the package that it imports read by themselves."""
     files, keys = [script, ROOT / "summarymixing/inference/transcriber.py"], set()
@@ -73,10 +67,10 @@ def read_keys(script):
     return keys
 
 
-def test_every_key_is_used(experiment):
+def test_every_key_is_used(experiment, settings_of):
     """What the code or SpeechBrain reads is used, and what these refer to, and so on."""
     name = experiment["Hparam_file"]
-    values = comparable(resolve_yaml(ROOT / name))
+    values = settings_of(name)
     refers = {key: set(re.findall(r"<(\w+)", str(value))) for key, value in values.items()}
     # What runs when the file is loaded, and what SpeechBrain's inference interfaces load.
     read = read_keys(ROOT / experiment["Script_file"]) | RUN_OPTIONS | {"__set_seed", "pretrainer", "audio_normalizer"}
@@ -97,6 +91,15 @@ def test_a_variant_is_short(experiments):
     for file in own.keys() - bases:
         assert "base" in own[file], file
         assert set(own[file]) <= SWAP or (file.stem in ANOTHER_NETWORK and len(own[file]) <= 6), file
+
+
+def test_no_recipe_repeats_the_shared_bookkeeping(experiments):
+    shared = comparable((ROOT / "recipes/bookkeeping.yaml").read_text())
+    own = {row["Hparam_file"]: comparable((ROOT / row["Hparam_file"]).read_text()) for row in experiments}
+    over_it = {name: keys for name, keys in own.items() if "bookkeeping.yaml" in str(keys.get("base"))}
+    assert all("base" in keys for keys in own.values())
+    for name, keys in over_it.items():
+        assert not [key for key in keys.keys() & shared.keys() if keys[key] == shared[key]], name
 
 
 def test_a_readme_names_its_experiments(experiment):

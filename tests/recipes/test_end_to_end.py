@@ -1,4 +1,7 @@
-"""Every listed experiment end to end, small, on synthetic speech."""
+"""Recipes end to end, small, on synthetic speech: each script, each mixer and each kind of encoder and decoder.
+
+The other listed experiments differ from these in what `test_forward_and_loss.py` trains for a step.
+"""
 
 import json
 import re
@@ -8,6 +11,23 @@ import pytest
 from summarymixing.corpora.manifest import read_manifest
 from summarymixing.inference import Transcriber, UtteranceClassifier
 from summarymixing.metrics.wer import score
+
+TRAINED = [
+    "hparams/branchformer_hypermixing.yaml",
+    "hparams/branchformer_windowed.yaml",
+    "hparams/conformer_fastformer.yaml",
+    "recipes/CommonVoice/ASR/transformer/hparams/small_mhsa_relpos.yaml",
+    "recipes/GoogleSpeechCommands/KWS/hparams/branchformer_mhsa.yaml",
+    "recipes/LibriSpeech/ASR/CTC/hparams/conformer_mhsa_relpos.yaml",
+    "recipes/LibriSpeech/ASR/transducer/hparams/conformer_transducer_summarymixing_fast.yaml",
+    "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_cnn_only.yaml",
+    "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_summarymixing_decoder.yaml",
+    "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_summarymixing_lite.yaml",
+    "recipes/LibriSpeech/ASR/transformer/hparams/contextnet.yaml",
+    "recipes/LibriSpeech/ASR/transformer/hparams/transformer_mhsa.yaml",
+    "recipes/SLURP/SLU/classification/hparams/conformer_summarymixing.yaml",
+    "recipes/SLURP/SLU/direct/hparams/branchformer_mhsa_relpos.yaml",
+]
 
 
 def three_recordings(run_folder, split):
@@ -46,10 +66,26 @@ def check_labels(run_folder, run):
 CHECKS = {"KWS": check_labels, "SLU-classification": check_labels}
 
 
+#: Keys whose class makes an experiment another kind of experiment.
+PARTS = ("mixer", "front_end", "encoder", "token_decoder", "model", "decoder")
+
+
+def test_every_script_mixer_encoder_and_decoder_is_trained_end_to_end(experiments, settings_of):
+    kinds = {}
+    for row in experiments:
+        settings = settings_of(row["Hparam_file"])
+        parts = {(key, settings[key][0]) for key in PARTS if key in settings}  # the tag names the class
+        kinds[row["Hparam_file"]] = {("script", row["Script_file"])} | parts
+    assert len(set(TRAINED)) == len(TRAINED)
+    assert set().union(*kinds.values()) == set().union(*[kinds[yaml] for yaml in TRAINED])
+
+
 @pytest.mark.slow
-def test_every_experiment_runs_end_to_end(experiment, train, tmp_path):
+@pytest.mark.parametrize("yaml", TRAINED)
+def test_a_recipe_runs_end_to_end(yaml, experiments, train, tmp_path):
     """A run holds what its row promises, and says of a file what it was scored by."""
-    train(experiment["Hparam_file"], tmp_path)
+    (experiment,) = [row for row in experiments if row["Hparam_file"] == yaml]
+    train(yaml, tmp_path)
     promised = re.search(r"file_exists=\[(.*)\]", experiment["test_debug_checks"])[1].split(",")
     assert [name for name in promised if not (tmp_path / name).exists()] == []
     assert all((tmp_path / name).stat().st_size for name in promised)

@@ -7,7 +7,6 @@ import soundfile
 import torch
 
 from summarymixing.experiment import load_experiment
-from summarymixing.experiment.yaml_files import key_nodes, resolve_yaml
 
 #: Forbids every write from here on: what opens a file for writing, and what changes a folder.
 WATCH = """
@@ -91,13 +90,6 @@ def test_a_run_with_a_built_checkpointer_loads_without_it(run, untouched, audio)
         untouched(OURS.format(watch=WATCH, run=str(run), audio=audio))
     finally:
         record.write_text(text)
-
-
-def test_every_experiment_makes_audio_its_own_rate(experiment, request):
-    nodes = key_nodes(resolve_yaml(request.config.rootpath / experiment["Hparam_file"]))
-    arguments = {key.value: value for key, value in nodes["audio_normalizer"].value}
-    assert (arguments["sample_rate"].tag, arguments["sample_rate"].value) == ("!ref", "<sample_rate>")
-    assert nodes["checkpointer"].tag.startswith("!name:")
 
 
 def test_speechbrain_gives_an_8_khz_run_8_khz(command_line, tmp_path, audio):
