@@ -7,7 +7,8 @@ import soundfile
 import torch
 
 from summarymixing.experiment import load_experiment
-from summarymixing.experiment.yaml_files import key_nodes, resolve_yaml
+from summarymixing.experiment.yaml_files import resolve_yaml
+from summarymixing.experiment.yaml_tree import key_nodes
 
 #: Forbids every write from here on: what opens a file for writing, and what changes a folder.
 WATCH = """
