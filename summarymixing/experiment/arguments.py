@@ -8,12 +8,10 @@ import io
 import speechbrain
 from speechbrain.utils.run_opts import RunOptions
 
+from summarymixing.experiment.run_options import FLAGS, RUN_OPTIONS
 from summarymixing.experiment.shell_values import TRUTH, parse_values
-from summarymixing.experiment.yaml_files import RUN_OPTIONS, suggestion
+from summarymixing.experiment.yaml_tree import suggestion
 from summarymixing.utils.errors import InputError
-
-#: SpeechBrain's run options that are on or off.
-_FLAGS = {option for option in RUN_OPTIONS if RunOptions().as_dict().get(option) is False}
 
 
 def split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
@@ -154,7 +152,7 @@ def _split_flags(words: list[str]) -> tuple[dict[str, bool], list[str]]:
     current = None
     for word in words:
         name, equals, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in _FLAGS:
+        if word.startswith("--") and name in FLAGS:
             flags[name] = _truth(name, value) if equals else True
             current = None if equals else name
         elif current and not word.startswith("--"):

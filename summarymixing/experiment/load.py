@@ -9,70 +9,28 @@ first key that builds a module, because HyperPyYAML builds objects in the order 
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ruamel.yaml
 import torch
-from hyperpyyaml.core import recursive_update
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.utils.distributed import get_local_rank, get_rank, infer_device
 from speechbrain.utils.logger import setup_logging
 
 from summarymixing.experiment.arguments import parse_run_options, refuse_unknown, split_arguments
+from summarymixing.experiment.key_lists import resumable_keys
 from summarymixing.experiment.record import RunRecord
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.experiment.shell_values import parse_values
 from summarymixing.experiment.value_checks import check_device, check_values
 from summarymixing.experiment.yaml_build import build, resolve
-from summarymixing.experiment.yaml_files import comparable, resolve_yaml, top_level_keys
+from summarymixing.experiment.yaml_files import resolve_yaml
+from summarymixing.experiment.yaml_tree import comparable, dump_tree, load_tree, put, top_level_keys
 from summarymixing.utils.errors import InputError
 
-__all__ = ["RESUMABLE", "Experiment", "RunRecord", "load_experiment", "resolve_yaml"]
-
-#: Top-level keys and run options that may change between two starts of one run: how long it
-#: trains, where its folder now lies, how it is decoded, and what does not touch the numbers.
-RESUMABLE = {
-    "number_of_epochs",
-    "optimizer_step_limit",
-    "lr_schedule",  # a schedule of a stated number of steps ends with them, and more epochs need a longer one
-    "total_steps",
-    "output_folder",
-    "audio_normalizer",  # is used by SpeechBrain's interfaces alone
-    "modules",  # names of objects that other keys describe
-    "test_splits",
-    "test_archive",
-    "test_beam_size",
-    "ctc_weight_decode",
-    "ctc_candidates",
-    "temperature",
-    "max_decode_ratio",
-    "language_model",
-    "tokenizer_source",  # a finished run's tokens are compared with it
-    "lm_model",
-    "lm_weight",
-    "ngram_lm",
-    "word_score",
-    "eval_batch_size",
-    "num_workers",
-    "device",
-    "test_only",
-    "debug",
-    "debug_batches",
-    "debug_epochs",
-    "debug_persistently",
-    "noprogressbar",
-    "tqdm_colored_bar",
-    "log_config",
-    "ckpt_interval_minutes",
-    "ckpt_interval_steps",
-    "find_unused_parameters",
-    "profile_training",
-    "profile_warmup",
-    "profile_steps",
-}
+__all__ = ["Experiment", "RunRecord", "Settings", "load_experiment", "read_settings", "resolve_yaml"]
 
 #: Top-level keys that may be null until the data say what they are (:meth:`Experiment.settle`), and what stands for
 #: them when the objects are first built, so that a mistake in any other key shows before hours of preparation.
@@ -148,6 +106,72 @@ class Experiment:
             RunFolder(self.run_folder).write_text(self.text)
 
 
+@dataclass
+class Settings:
+    """What a YAML file and a command line say, before anything is built.
+
+    Attributes
+    ----------
+    yaml_file : str
+        The file named on the command line.
+    text : str
+        The complete HyperPyYAML text, the command line's values in it.
+    overrides : dict
+        The top-level keys replaced on the command line.
+    run_opts : dict
+        The SpeechBrain run options typed on the command line.
+    log_config : str or None
+        SpeechBrain's run option.
+    """
+
+    yaml_file: str
+    text: str
+    overrides: dict
+    run_opts: dict
+    log_config: str | None
+
+
+def read_settings(argv: list[str]) -> Settings:
+    """Read a YAML file and a command line, and change nothing.
+
+    Parameters
+    ----------
+    argv : list of str
+        A YAML file, then SpeechBrain run options and ``--key value`` for top-level keys. A run option that is also a
+        key of the file sets both.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    InputError
+        For bad arguments and a bad YAML file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "tiny.yaml"
+    >>> _ = file.write_text("seed: 1\\nmixer: !name:collections.Counter\\n")
+    >>> print(read_settings([str(file), "--seed", "3", "--mixer", "{nhead: 4}"]).text, end="")
+    experiment: tiny
+    seed: 3
+    mixer: !name:collections.Counter
+      nhead: 4
+    """
+    yaml_file, option_words, key_words = split_arguments(argv)
+    text = resolve_yaml(yaml_file)
+    keys = set(top_level_keys(text, yaml_file))
+    refuse_unknown(key_words, keys, yaml_file)
+    overrides = parse_values(key_words, text, yaml_file)
+    options, run_opts = parse_run_options(yaml_file, option_words)
+    # The YAML may refer to a run option's key, and its record must show the value that was used.
+    overrides.update({key: value for key, value in run_opts.items() if key in keys})
+    text = _apply_overrides(text, overrides, yaml_file)
+    return Settings(yaml_file, text, overrides, run_opts, options.log_config)
+
+
 def load_experiment(argv: list[str] | None = None) -> Experiment:
     """Load the experiment that a command line names, and open its run folder.
 
@@ -158,9 +182,7 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     Parameters
     ----------
     argv : list of str, optional
-        A YAML file, then SpeechBrain run options and ``--key value`` for top-level keys. By
-        default the arguments of the program. A part of a mapping is replaced by
-        ``--key "{part: value}"``. A run option that is also a key of the file sets both.
+        As `read_settings` takes them; by default the arguments of the program.
 
     Returns
     -------
@@ -182,15 +204,8 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     ('tiny', 3, {'device': 'cpu'})
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    yaml_file, option_words, key_words = split_arguments(argv)
-    text = resolve_yaml(yaml_file)
-    keys = set(top_level_keys(text, yaml_file))
-    refuse_unknown(key_words, keys, yaml_file)
-    overrides = parse_values(key_words, text, yaml_file)
-    options, run_opts = parse_run_options(yaml_file, option_words)
-    # The YAML may refer to a run option's key, and its record must show the value that was used.
-    overrides.update({key: value for key, value in run_opts.items() if key in keys})
-    text = _apply_overrides(text, overrides, yaml_file)
+    settings = read_settings(argv)
+    yaml_file, text, run_opts = settings.yaml_file, settings.text, settings.run_opts
     if get_local_rank() is not None:
         run_opts.update(_process_options(run_opts))
 
@@ -201,20 +216,20 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
         check_device(plain["device"])
     run_folder = _run_folder(plain, yaml_file)
     text = _apply_overrides(text, _recorded(_unsettled(text), RunFolder(run_folder)), yaml_file)
-    _refuse_other_run(text, RunFolder(run_folder))
+    _refuse_other_run(text, RunFolder(run_folder), resumable_keys(text, yaml_file))
     unsettled = _unsettled(text)
     stand_ins = {key: FROM_DATA[key] for key in unsettled}
     hparams = build(resolve(_apply_overrides(text, stand_ins, yaml_file), yaml_file), yaml_file)
     hparams.update(dict.fromkeys(unsettled))
     if _is_first_process():
-        _open_run_folder(RunFolder(run_folder), text, options.log_config)
+        _open_run_folder(RunFolder(run_folder), text, settings.log_config)
     return Experiment(
         name=str(hparams["experiment"]),
         yaml_file=Path(yaml_file),
         run_folder=run_folder,
         hparams=hparams,
         run_opts=run_opts,
-        overrides=overrides,
+        overrides=settings.overrides,
         argv=argv,
         text=text,
     )
@@ -243,23 +258,13 @@ def _process_options(run_opts: dict) -> dict:
 
 def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
     """Write the overrides into the text; its references and comments stay."""
-    yaml = ruamel.yaml.YAML()
-    yaml.width = 4096  # never fold a long value
-    tree = yaml.load(text)
+    tree = load_tree(text, yaml_file)
     for key, value in overrides.items():
-        tag = getattr(getattr(value, "tag", None), "value", None)
-        if tag or tree.get(key) is None:
-            tree[key] = value  # HyperPyYAML would merge a `!new:B {...}` into the old tag, and no mapping into null
-            continue
         try:
-            recursive_update(tree, {key: value}, must_match=True)
-        except TypeError as error:
-            raise InputError(
-                f"{yaml_file}: --{key}: a mapping cannot replace a part of '{key}', which is not a mapping in this file"
-            ) from error
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+            put(tree, key, value)
+        except ValueError as error:
+            raise InputError(f"{yaml_file}: --{key}: {error}") from error
+    return dump_tree(tree)
 
 
 def _unsettled(text: str) -> list[str]:
@@ -285,7 +290,7 @@ def _run_folder(values: dict, yaml_file: str) -> Path:
     return Path(value)
 
 
-def _refuse_other_run(text: str, run: RunFolder) -> None:
+def _refuse_other_run(text: str, run: RunFolder, resumable: set[str]) -> None:
     """Refuse a folder that holds a run of something else: its checkpoints would not fit, or would.
 
     The texts are compared before references are followed, so that one changed key is named alone
@@ -296,7 +301,7 @@ def _refuse_other_run(text: str, run: RunFolder) -> None:
     old, new = run.settings(), comparable(text, "this experiment")
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
     unsettled = _unsettled(text)  # until something was trained, the data may say another number
-    changed = [key for key in changed if key not in RESUMABLE and key not in unsettled]
+    changed = [key for key in changed if key not in resumable and key not in unsettled]
     if run.has_trained and changed:
         raise InputError(
             f"{run.hyperparams}: this folder holds a run with another value of {', '.join(changed)}; "

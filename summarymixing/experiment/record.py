@@ -18,6 +18,7 @@ import torch
 from speechbrain.utils.distributed import ddp_barrier, if_main_process, is_distributed_initialized
 
 import summarymixing
+from summarymixing.experiment.key_lists import neutral_keys
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.files import atomic_open
@@ -36,7 +37,8 @@ class RunRecord:
     ----------
     data : dict
         What the file holds: ``command`` (one list of words a start), ``commit`` and ``dirty``,
-        ``seed``, ``versions``, ``machine``, ``experiment``, ``task`` (its class), ``data`` (whether
+        ``seed``, ``versions``, ``machine``, ``neutral`` (options that make it no other experiment, see
+        `summarymixing.experiment.key_lists`), ``experiment``, ``task`` (its class), ``data`` (whether
         synthetic, hours of each split), ``parameters``, ``epochs``, ``metrics``,
         ``peak_memory_bytes`` and ``peak_memory_kind`` (of the main process), ``processes`` (that
         trained), ``started``, ``finished``.
@@ -107,6 +109,9 @@ class RunRecord:
             record.data.update(commit=commit, dirty=dirty, versions=versions(), machine=machine(), finished=None)
         if argv is not None:
             record.data["command"].append([without_home(word) for word in argv])
+            hyperparams = RunFolder(run_folder).hyperparams
+            text = RunFolder(run_folder).text() if hyperparams.is_file() else ""
+            record.data["neutral"] = sorted(neutral_keys(text, str(hyperparams)))
         if seed is not None:
             record.data["seed"] = int(seed)
         if fresh or argv is not None or seed is not None:

@@ -10,7 +10,7 @@ import torch
 
 from summarymixing.experiment.value_checks import check_device
 from summarymixing.experiment.yaml_build import build, resolve, without_keys
-from summarymixing.experiment.yaml_files import comparable, key_nodes
+from summarymixing.experiment.yaml_tree import comparable, key_nodes
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.files import atomic_open
 
@@ -240,7 +240,7 @@ class RunFolder(os.PathLike):
             ) from error
 
     def settings(self) -> dict:
-        """Top-level keys of `hyperparams`, as `summarymixing.experiment.yaml_files.comparable` gives them.
+        """Top-level keys of `hyperparams`, as `summarymixing.experiment.yaml_tree.comparable` gives them.
 
         Raises
         ------

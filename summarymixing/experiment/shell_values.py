@@ -25,7 +25,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from summarymixing.experiment.yaml_build import resolve
-from summarymixing.experiment.yaml_files import key_nodes
+from summarymixing.experiment.yaml_tree import key_nodes
 from summarymixing.utils.errors import InputError
 
 __all__ = ["NAMES", "TRUTH", "parse_values"]

@@ -11,7 +11,7 @@ import traceback
 import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
-from summarymixing.experiment.yaml_files import suggestion, top_level_keys
+from summarymixing.experiment.yaml_tree import suggestion, top_level_keys
 from summarymixing.utils.errors import InputError
 
 _PLACEHOLDER = re.compile(r"'(.+)' is a !PLACEHOLDER")

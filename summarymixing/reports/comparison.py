@@ -8,14 +8,13 @@ import statistics
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from summarymixing.experiment.key_lists import LABELS
 from summarymixing.experiment.record import RunRecord, without_home
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.metrics.measures import CONFIDENCE, RESAMPLES, SEED, Measure, interval, read_test, resampled
 from summarymixing.reports.provenance import provenance
 from summarymixing.utils.errors import InputError
 
-# What two experiments that differ in the mixer alone differ in.
-_MIXER_KEYS = {"mixer", "experiment", "output_folder"}
 _COPIED = ("seed", "command", "commit", "dirty", "machine", "versions", "peak_memory_bytes", "peak_memory_kind")
 _CIRCUMSTANCES = {
     "machine": "machines: their seconds and memory do not compare",
@@ -36,7 +35,7 @@ class Run:
     record : dict
         What its ``run.json`` holds.
     settings : dict
-        Top-level keys of its ``hyperparams.yaml``, as `summarymixing.experiment.yaml_files.comparable` gives them.
+        Top-level keys of its ``hyperparams.yaml``, as `summarymixing.experiment.yaml_tree.comparable` gives them.
     references : dict
         For each test set the reference of each utterance, by ID, in the order of the IDs.
     measures : dict
@@ -234,7 +233,7 @@ def _notes(runs: list[Run]) -> list[str]:
     notes = []
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     differing = [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]
-    differing = [key for key in differing if key not in _MIXER_KEYS and not _only_of_mixer(key, runs)]
+    differing = [key for key in differing if key not in LABELS and not _of_mixer(key, runs)]
     if differing:
         notes.append(f"besides the mixer they differ in: {', '.join(differing)}")
     for label, run in zip(_labels(runs), runs, strict=True):
@@ -246,8 +245,8 @@ def _notes(runs: list[Run]) -> list[str]:
     return notes
 
 
-def _only_of_mixer(key: str, runs: list[Run]) -> bool:
-    """Whether a key is a part of the mixer: nothing but `mixer` refers to it."""
+def _of_mixer(key: str, runs: list[Run]) -> bool:
+    """Whether a key is the mixer or a part of it: nothing but the key ``mixer`` refers to it."""
     refers = re.compile(rf"<{re.escape(key)}[>\[.]")
     users = {user for run in runs for user, value in run.settings.items() if refers.search(repr(value))}
-    return users == {"mixer"}
+    return key == "mixer" or users == {"mixer"}

@@ -29,6 +29,8 @@ opt_class: !name:torch.optim.SGD
   momentum: 0.9
 epoch_counter: !new:speechbrain.utils.epoch_loop.EpochCounter
   limit: !ref <number_of_epochs>
+__resumable:
+  length: [number_of_epochs]
 """
 
 

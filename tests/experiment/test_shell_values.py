@@ -5,7 +5,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from summarymixing.experiment import resolve_yaml
 from summarymixing.experiment.shell_values import parse_values
-from summarymixing.experiment.yaml_files import key_nodes
+from summarymixing.experiment.yaml_tree import key_nodes
 
 #: Text that YAML reads as something else, or cannot read.
 AWKWARD = [
@@ -109,7 +109,8 @@ def test_lists_of_names(yaml_file, words, splits):
 def test_a_variant_gives_a_truth_value_where_its_base_does(yaml_file, tmp_path):
     yaml_file.edit("width: 3", "width: 3\nfrozen: true")
     variant = type(yaml_file)(tmp_path / "variant.yaml")
-    variant.write_text("base: tiny.yaml\nfrozen: no\n")  # YAML 1.2 takes it for a word, which is true
+    # YAML 1.2 takes `no` for a word, which is true.
+    variant.write_text("base: !applyref:summarymixing.variant_of [tiny.yaml]\nfrozen: no\n")
     assert variant.refused() == f"{variant}: key 'frozen': 'no' is no truth value; write true or false"
 
 

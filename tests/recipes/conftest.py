@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.experiment.yaml_files import comparable, resolve_yaml
+from summarymixing.experiment.yaml_files import resolve_yaml
+from summarymixing.experiment.yaml_tree import comparable
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,9 @@ from ruamel.yaml import YAML
 
 from summarymixing.experiment import resolve_yaml
 from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.experiment.run_options import RUN_OPTIONS
 from summarymixing.experiment.yaml_build import resolve
-from summarymixing.experiment.yaml_files import RUN_OPTIONS, comparable
+from summarymixing.experiment.yaml_tree import comparable
 
 ROOT = Path(__file__).parents[2]
 #: SpeechBrain's.
@@ -73,7 +74,8 @@ def test_every_key_is_used(experiment, settings_of):
     values = settings_of(name)
     refers = {key: set(re.findall(r"<(\w+)", str(value))) for key, value in values.items()}
     # What runs when the file is loaded, and what SpeechBrain's inference interfaces load.
-    read = read_keys(ROOT / experiment["Script_file"]) | RUN_OPTIONS | {"__set_seed", "pretrainer", "audio_normalizer"}
+    read = read_keys(ROOT / experiment["Script_file"]) | RUN_OPTIONS | {"pretrainer", "audio_normalizer"}
+    read |= {"__set_seed", "__resumable", "__neutral"}
     used, todo = set(), list(read & refers.keys())
     while todo:
         key = todo.pop()
@@ -87,7 +89,7 @@ def test_every_key_is_used(experiment, settings_of):
 def test_a_variant_is_short(experiments):
     files = [ROOT / row["Hparam_file"] for row in experiments]
     own = {file: YAML(typ="rt").load(file.read_text()) for file in files}
-    bases = {file.parent / keys["base"] for file, keys in own.items() if "base" in keys}
+    bases = {file.parent / keys["base"][0] for file, keys in own.items() if "base" in keys}
     for file in own.keys() - bases:
         assert "base" in own[file], file
         assert set(own[file]) <= SWAP or (file.stem in ANOTHER_NETWORK and len(own[file]) <= 6), file

@@ -8,7 +8,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from summarymixing.experiment import RunFolder, RunRecord, load_experiment
-from summarymixing.experiment.yaml_files import key_nodes
+from summarymixing.experiment.yaml_tree import key_nodes
 from summarymixing.tasks.classification import Classification
 from summarymixing.tasks.ctc import CTC
 from summarymixing.tasks.seq2seq import Seq2Seq

@@ -47,6 +47,10 @@ def test_killed_in_mid_epoch_and_started_again_it_ends_the_same(train_killed, sa
     assert len(resumed["command"]) == 2
 
 
+def variant_of(base):
+    return f"base: !applyref:summarymixing.variant_of [{base}]\n"
+
+
 def test_bad_settings_are_one_line_each(refused, tmp_path):
     def failure(yaml, *more, output="run"):
         return refused("train.py", yaml, "--output_folder", tmp_path / output, *more)
@@ -56,14 +60,14 @@ def test_bad_settings_are_one_line_each(refused, tmp_path):
     assert "nowhere" in line and "data_folder" in line
     line = failure(good, "--number_of_epoch", "3")
     assert "number_of_epoch" in line and "number_of_epochs" in line
-    variant.write_text("base: nowhere.yaml\n")
+    variant.write_text(variant_of("nowhere.yaml"))
     line = failure(variant)
     assert "nowhere.yaml" in line and "mine.yaml" in line and "base" in line
-    variant.write_text(f"base: {ROOT}/hparams/conformer.yaml\nmixxer: !name:summarymixing.mixers.Identity\n")
+    variant.write_text(variant_of(ROOT / "hparams/conformer.yaml") + "mixxer: !name:summarymixing.mixers.Identity\n")
     line = failure(variant)
     assert "mixxer" in line and "mixer" in line
     variant.write_text(
-        f"base: {ROOT}/hparams/conformer.yaml\nmixer: !name:summarymixing.mixers.SummaryMixing\n  nheads: 4\n"
+        variant_of(ROOT / "hparams/conformer.yaml") + "mixer: !name:summarymixing.mixers.SummaryMixing\n  nheads: 4\n"
     )
     assert "nheads" in failure(variant, output="another")
 

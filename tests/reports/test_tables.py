@@ -13,9 +13,10 @@ from summarymixing.corpora import librispeech
 from summarymixing.corpora.manifest import describe
 from summarymixing.data.transcripts import asr_splits
 from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.experiment.key_lists import neutral_keys
 from summarymixing.reports.tables import layout
 from summarymixing.reports.tables.registry import TABLES, read_published
-from summarymixing.reports.tables.runs import NEUTRAL, find_runs
+from summarymixing.reports.tables.runs import find_runs
 from summarymixing.synthetic import make_librispeech
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.utils.errors import InputError
@@ -50,6 +51,7 @@ def make_run(
         "started": f"2026-01-0{seed}T00:00:00+00:00",
         "finished": f"2026-02-0{seed}T00:00:00+00:00",
         "seed": seed,
+        "neutral": ["data_folder", "language_model", "max_batch_length", "precision"],
         **changes,
     }
     folder.mkdir(parents=True)
@@ -218,7 +220,8 @@ def test_a_recipe_records_what_tables_need(tmp_path):
     assert (run.experiment, run.record["task"], run.number("processes")) == ("conformer_mhsa", "Seq2Seq", 1)
     assert run.record["data"]["synthetic"] is True
     assert run.number("data", "hours", "train-clean-100") == pytest.approx(1 / 60, abs=16 / 3600)
-    assert run.options.keys() == {*keys, "device"} - NEUTRAL and "d_model" in run.options
+    assert run.options.keys() == {*keys, "device"} - neutral_keys(experiment.text) and "d_model" in run.options
+    assert not {"data_folder", "train_splits", "language_model", "output_folder", "device"} & run.options.keys()
     model = experiment.hparams["model"]
     for part, module in {"model": model, "encoder_layers": model.speech_encoder.encoder}.items():
         assert run.number("parameters", part) == sum(p.numel() for p in module.parameters())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from summarymixing.experiment.record import CUDA_MEMORY
-from summarymixing.experiment.yaml_files import suggestion
+from summarymixing.experiment.yaml_tree import suggestion
 from summarymixing.reports.tables.runs import FinishedRun
 from summarymixing.utils.errors import InputError
 

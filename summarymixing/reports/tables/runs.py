@@ -6,19 +6,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from summarymixing.experiment.key_lists import neutral_keys
 from summarymixing.experiment.record import RunRecord
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
-
-#: Options that say where and on what machine a run is made, or what a table checks by itself: the data
-#: and the language model. Any other option makes it another experiment.
-NEUTRAL = {
-    *("data_folder", "train_splits", "test_splits", "max_bad_fraction", "output_folder", "save_folder", "seed"),
-    *("language_model", "tokenizer_source", "lm_model"),
-    *("device", "precision", "eval_precision", "num_workers", "eval_batch_size", "distributed_backend"),
-    *("max_batch_length", "max_batch_ex", "grad_accumulation_factor", "find_unused_parameters"),
-    *("ckpt_interval_minutes", "ckpt_interval_steps", "tensorboard", "noprogressbar", "tqdm_colored_bar", "log_config"),
-}
 
 
 @dataclass
@@ -46,9 +37,14 @@ class FinishedRun:
 
     @property
     def options(self) -> dict[str, str]:
-        """Options of the last start that make the run another experiment."""
+        """Options of the last start that make the run another experiment.
+
+        All do but those that its YAML file calls neutral, and neutral ones of SpeechBrain. A record from before that
+        key tells of the latter alone.
+        """
         words = self.record["command"][-1][2:] if self.record["command"] else []
-        return {key: value for key, value in parse_options(words).items() if key not in NEUTRAL}
+        neutral = self.record.get("neutral", neutral_keys(""))
+        return {key: value for key, value in parse_options(words).items() if key not in neutral}
 
     def given(self, option: str) -> bool:
         """Whether the last start had an option, with another value than null."""
