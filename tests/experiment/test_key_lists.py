@@ -22,6 +22,14 @@ def test_a_key_of_ones_own_may_be_made_resumable(yaml_file):
     assert yaml_file.load("--beam", "8").hparams["beam"] == 8
 
 
+def test_a_run_from_before_these_lists_resumes(yaml_file):
+    folder = yaml_file.load().run_folder
+    (folder / "save" / "CKPT+1").mkdir(parents=True)
+    record = folder / "hyperparams.yaml"
+    record.write_text(record.read_text().partition("__resumable:")[0])
+    assert yaml_file.load("--number_of_epochs", "9").run_folder == folder
+
+
 def test_a_variant_adds_a_list_of_its_own(yaml_file, tmp_path):
     variant = tmp_path / "v.yaml"
     variant.write_text(

@@ -214,6 +214,13 @@ def test_settings_besides_the_mixer(tmp_path):
     assert compared(first, wide)["notes"] == ["besides the mixer they differ in: data_folder, width"]
 
 
+def test_what_a_file_says_of_its_keys_is_no_difference(tmp_path):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    with open(second / "hyperparams.yaml", "a") as file:
+        file.write("__resumable: {length: [width]}\n__neutral: {data: [data_folder]}\n")
+    assert compared(first, second)["notes"] == compared(second, first)["notes"] == []
+
+
 def test_a_key_that_only_the_mixer_uses_belongs_to_the_mixer(tmp_path):
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b")
     path = second / "hyperparams.yaml"
