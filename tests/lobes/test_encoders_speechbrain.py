@@ -11,8 +11,12 @@ from speechbrain.lobes.models.transformer.TransformerASR import make_transformer
 from speechbrain.nnet.attention import RelPosEncXL
 from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 
-from summarymixing import lobes
-from summarymixing.lobes.encoders.convolution import GatedConvolutionBranch, SpatialGatingUnit
+from summarymixing.lobes.encoders.convolution import (
+    ConformerConvolution,
+    ConvolutionState,
+    GatedConvolutionBranch,
+    SpatialGatingUnit,
+)
 
 CHUNKS = [DynChunkTrainConfig(4, 1), DynChunkTrainConfig(7, None), DynChunkTrainConfig(16, 0)]
 
@@ -66,7 +70,7 @@ def test_transformer(tools):
 @pytest.mark.parametrize("kernel_size", [1, 5, 31])
 @pytest.mark.parametrize("bias", [True, False])
 def test_conformer_convolution(kernel_size, bias, tools):
-    ours = tools.randomise(lobes.convolution.ConformerConvolution(tools.D, kernel_size, bias))
+    ours = tools.randomise(ConformerConvolution(tools.D, kernel_size, bias))
     stock = copy_weights(ours, ConvolutionModule(tools.D, kernel_size, bias), {})
     for num_frames in (1, 9, 45):
         x, _ = tools.ragged(num_frames, num_frames)
@@ -107,7 +111,7 @@ def test_branchformer_away_from_the_edges(tools):
 def test_convolution_zeroes_padding_and_streams(module, tools):
     """The convolutions on their own, against the same frames written out with zeros around them."""
     build = {
-        "conformer": lambda: lobes.convolution.ConformerConvolution(tools.D, tools.KERNEL),
+        "conformer": lambda: ConformerConvolution(tools.D, tools.KERNEL),
         "branchformer": lambda: GatedConvolutionBranch(tools.D, 24, tools.KERNEL),
     }
     layer = tools.randomise(build[module]())
@@ -120,7 +124,7 @@ def test_convolution_zeroes_padding_and_streams(module, tools):
             alone = layer(x[row : row + 1, :length], None, chunks)[0]
             torch.testing.assert_close(batched[row, :length], alone, rtol=0, atol=1e-5)
         if chunks is not None:
-            state = lobes.convolution.ConvolutionState(conv, 3)
+            state = ConvolutionState(conv, 3)
             parts = [layer.stream(part, state) for part in x.split(chunks.chunk_size, dim=1)]
             expected = layer(x, None, chunks)
             torch.testing.assert_close(torch.cat(parts, dim=1), expected, rtol=0, atol=1e-5)

@@ -9,18 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-import speechbrain as sb
 import torch
 from ruamel.yaml import YAML
-from speechbrain.dataio.batch import PaddedBatch
 
 from summarymixing.corpora.manifest import read_manifest
-from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.experiment import load as experiments_module
-from summarymixing.tasks.ctc import CTC
-from summarymixing.tasks.seq2seq import Seq2Seq
-from summarymixing.tasks.transducer import Transducer
-from summarymixing.tasks.understanding import Understanding
 from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -34,16 +27,6 @@ FURTHER = {
     TRANSFORMER: {"valid_split": "test-clean", "test_splits": "[test-clean]"},
     TRANSDUCER: {"valid_split": "test-clean", "test_splits": "[test-clean]"},
 }
-#: Of a row of the recipe test lists, by its column Task.
-TASKS = {
-    "ASR-CTC": CTC,
-    "ASR-Transformers": Seq2Seq,
-    "ASR-Transducers": Transducer,
-    "SLU-direct": Understanding,
-    "KWS": None,  # classification, whose model is enough
-    "SLU-classification": None,
-}
-
 #: Runs a program, and notes in $NOTES what each process reads, computes and writes.
 WITNESS = """
 import json, os, runpy, signal, sys, time
@@ -171,24 +154,6 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="process 2 of this machine, which has 1 GPU"):
         options({})
-
-
-@pytest.mark.slow
-def test_every_parameter_of_every_experiment_gets_a_gradient(experiment, command_line, tmp_path):
-    """Or several processes would wait for it forever."""
-    loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run", device="cpu"))
-    model, task_class = loaded.hparams["model"], TASKS[experiment["Task"]]
-    rows = [{"sig": 0.1 * torch.randn(16000 * n), "tokens": torch.randint(3, 40, (3 * n,))} for n in (4, 3)]
-    batch = PaddedBatch(rows)
-    if task_class is None:
-        loss = sum(scores.square().sum() for scores in model.train()(*batch.sig)[0].values())
-    else:
-        task = task_class(loaded, RunRecord.open(loaded.run_folder))
-        task.epoch = 1
-        task.modules.train()
-        loss = task.compute_objectives(task.compute_forward(batch, sb.Stage.TRAIN), batch, sb.Stage.TRAIN)
-    loss.backward()
-    assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
 
 
 # Whole runs
