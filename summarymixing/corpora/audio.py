@@ -61,7 +61,7 @@ def resampled(blocks, rate, sample_rate):
     blocks : iterable of numpy.ndarray
         Each (samples,), float32.
     rate, sample_rate : int
-        What they have and what is wanted, in hertz.
+        Their sampling rate, and the one to resample to, in hertz.
 
     Yields
     ------

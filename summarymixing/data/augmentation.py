@@ -43,19 +43,19 @@ class ColouredNoise(nn.Module):
 
     SpeechBrain's ``AddNoise`` without noise recordings knows white noise alone, which is easy to tell from speech.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     snr_low, snr_high : float
         Speech over noise power in dB, drawn uniformly for each utterance.
     slope_low, slope_high : float
         Noise power falls with frequency f as ``1 / f ** slope``: 0 is white, 1 pink, 2 brown.
     probability : float
-        Share of utterances that get noise.
+        Fraction of utterances that get noise.
     sample_rate : int
         In Hz.
 
-    Example
-    -------
+    Examples
+    --------
     >>> noisy = ColouredNoise(snr_low=5, snr_high=15)(torch.rand(2, 16000), torch.tensor([1.0, 0.5]))
     >>> noisy.shape
     torch.Size([2, 16000])
@@ -71,8 +71,8 @@ class ColouredNoise(nn.Module):
     def forward(self, wavs, lengths):
         """Add noise.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs : torch.Tensor
             (B, samples), zero at padding.
         lengths : torch.Tensor
@@ -109,15 +109,15 @@ class BackgroundNoise(nn.Module):
     everything is drawn from the step's generator, each utterance has a piece of its own, and the volume is that of
     Speech Commands' published protocol: a factor, whatever the speech's.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     folder : str
         With .wav files, read at the first call. Of each only the part that Speech Commands' training set may use: the
         silence of the other splits is cut from the rest.
     volume : float
         The noise is multiplied by a factor drawn uniformly from 0 to this.
     probability : float
-        Share of utterances that get noise.
+        Fraction of utterances that get noise.
     sample_rate : int
         In Hz.
 
@@ -126,8 +126,8 @@ class BackgroundNoise(nn.Module):
     InputError
         At the first call, if the folder holds no .wav file.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import soundfile, tempfile
     >>> folder = tempfile.mkdtemp()
     >>> soundfile.write(folder + "/hum.wav", torch.rand(160000).numpy(), 16000)
@@ -167,15 +167,15 @@ class BackgroundNoise(nn.Module):
 class TimeShift(nn.Module):
     """Shifts each utterance by a random time within its own length, zeros where nothing is left.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     seconds : float
         Largest shift to either side.
     sample_rate : int
         In Hz.
 
-    Example
-    -------
+    Examples
+    --------
     >>> TimeShift(0.1)(torch.ones(2, 16000), torch.tensor([1.0, 0.5])).shape
     torch.Size([2, 16000])
     """

@@ -18,8 +18,8 @@ _long_recording = functools.lru_cache(maxsize=16)(read_audio)
 def read_piece(wav, duration, start, gain, sample_rate=16000):
     """Read a recording, or a piece of a long one, at a volume.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     wav : str
         The audio file.
     duration, start : float
@@ -34,8 +34,8 @@ def read_piece(wav, duration, start, gain, sample_rate=16000):
     torch.Tensor
         (samples,).
 
-    Example
-    -------
+    Examples
+    --------
     >>> import soundfile, tempfile, torch
     >>> path = tempfile.mkdtemp() + "/noise.wav"
     >>> soundfile.write(path, torch.full((48000,), 0.5).numpy(), 16000)
@@ -53,8 +53,8 @@ def read_piece(wav, duration, start, gain, sample_rate=16000):
 def classification_dataset(manifest, targets, sample_rate=16000):
     """A dataset of ``id``, ``duration``, ``sig`` (waveform) and the labels.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     manifest : str or pathlib.Path
         CSV with the columns ID, duration, wav and `targets`; start (seconds) and gain (factor) where recordings are
         pieces of longer ones.
@@ -89,8 +89,8 @@ def classification_dataset(manifest, targets, sample_rate=16000):
 def make_labels(dataset, targets, run_folder):
     """Write the classes of a training set into a run folder, the most frequent one first.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     dataset : DynamicItemDataset
         From :func:`classification_dataset`.
     targets : dict of str to int
@@ -131,8 +131,8 @@ def load_labels(run_folder, targets):
 def classification_splits(experiment, record, prepare):
     """The data of a recipe: manifests, classes, and the training set's batches.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     experiment : summarymixing.experiment.load.Experiment
         With ``sample_rate``, ``model`` and the keys of :func:`~summarymixing.data.transcripts.prepared_manifests` and
         :func:`~summarymixing.data.transcripts.dynamic_batches` in its YAML file.

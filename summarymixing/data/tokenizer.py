@@ -31,8 +31,8 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
     Whatever it encodes it decodes to the same text: sentencepiece's own default would rewrite it (NFKC). Piece 0 is the
     unknown piece; CTC uses that index for its blank, so no target may contain it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     manifest : str or pathlib.Path
         CSV file of the training set.
     model_file : str or pathlib.Path
@@ -53,8 +53,8 @@ def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", colu
         If the text is too small for ``vocab_size``, ``vocab_size`` for its characters, or sentencepiece refuses for
         another reason; if a training has begun with a tokenizer of other text.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "train.csv").write_text("ID,wrd\\n1,A SMALL TEXT\\n2,ANOTHER SMALL TEXT\\n")
@@ -124,8 +124,8 @@ def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_
 def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1, manifest=None, column="wrd"):
     """Copy the tokenizer of another model, or check that the one that is there is the same.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     source : str or pathlib.Path
         A local folder, or the name of a hub repository, that holds ``tokenizer.ckpt``; the YAML key
         ``tokenizer_source``.
@@ -155,12 +155,12 @@ def _fetch(source, model_file, vocab_size, bos_index, eos_index, manifest, colum
             f"{file}: this tokenizer has {tokenizer.get_piece_size()} pieces and the key vocab_size={vocab_size}; set "
             "the key vocab_size to that number"
         )
-    for key, wanted, found in [
+    for key, expected, found in [
         ("bos_index", bos_index, tokenizer.bos_id()),
         ("eos_index", eos_index, tokenizer.eos_id()),
     ]:
-        if wanted != -1 and wanted != found:
-            raise InputError(f"{file}: key {key}={wanted}, but this tokenizer has it at {found}, text at {wanted}")
+        if expected != -1 and expected != found:
+            raise InputError(f"{file}: key {key}={expected}, but this tokenizer has it at {found}, text at {expected}")
     content = file.read_bytes()
     if model_file.is_file() and model_file.read_bytes() != content and RunFolder(model_file.parent).has_trained:
         raise InputError(
@@ -205,7 +205,7 @@ def _may_stay(model_file, origin, manifest):
     try:
         before = json.loads(_origin_file(model_file).read_text())
     except (OSError, ValueError):
-        before = {}  # a run made before tokenizers told
+        before = {}  # a run made before this was recorded
     if before == origin:
         return model_file.is_file()
     if not RunFolder(model_file.parent).has_trained:

@@ -24,8 +24,8 @@ def manifest_dataset(manifest):
 
     SpeechBrain's own ``from_csv`` takes ``$word`` in a transcript or a path for a variable.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     manifest : str or pathlib.Path
         CSV with the columns ID and duration, from :func:`~summarymixing.corpora.manifest.write_manifest`.
 
@@ -33,8 +33,8 @@ def manifest_dataset(manifest):
     -------
     DynamicItemDataset
 
-    Example
-    -------
+    Examples
+    --------
     >>> import tempfile
     >>> from summarymixing.corpora.manifest import write_manifest
     >>> path = tempfile.mkdtemp() + "/train.csv"
@@ -49,8 +49,8 @@ def manifest_dataset(manifest):
 def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
     """A dataset of ``id``, ``sig`` (waveform), ``tokens`` and ``wrd`` (text).
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     manifest : str or pathlib.Path
         CSV with the columns ID, duration, wav, wrd.
     tokenizer : sentencepiece.SentencePieceProcessor
@@ -87,8 +87,8 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
 
     Their loss would be infinite; SpeechBrain's ``ctc_loss`` makes that a silent zero.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     dataset : DynamicItemDataset
         From :func:`asr_dataset`.
     frame_counts : callable
@@ -124,8 +124,8 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
 def asr_splits(experiment, record, prepare):
     """The data of a recipe: manifests, a tokenizer, and the training set's batches.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     experiment : summarymixing.experiment.load.Experiment
         With ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the
         keys of :func:`prepared_manifests` and :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it
@@ -178,8 +178,8 @@ def asr_splits(experiment, record, prepare):
 def prepared_manifests(experiment, record, prepare):
     """Let the main process write the manifests of a recipe, and record what the data are.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     experiment : summarymixing.experiment.load.Experiment
         With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits`` and ``max_bad_fraction`` in its YAML
         file.
@@ -208,8 +208,8 @@ def prepared_manifests(experiment, record, prepare):
 def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0, short_first_epochs=0):
     """Batches of a bounded total duration, reshuffled every epoch.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     dataset : DynamicItemDataset
         With a ``duration`` in seconds.
     max_batch_length : float
@@ -260,8 +260,8 @@ class ShortFirst(Sampler):
 
     CTC finds its alignments on short utterances; on 8 s utterances alone a small model may spend epochs on blanks.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     ascending, shuffled : DynamicBatchSampler
         The two orders.
     epochs : int

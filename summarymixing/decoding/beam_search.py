@@ -16,8 +16,8 @@ class BeamSearch(nn.Module):
     Called with what the model gives, frames and their counts; SpeechBrain's ``EncoderDecoderASR`` adds relative
     lengths.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     model : EncoderDecoder
         Its decoder and both outputs are used, not owned: this module has no parameters of its own.
     bos_index, eos_index, blank_index : int
@@ -45,8 +45,8 @@ class BeamSearch(nn.Module):
     ValueError
         If ``ctc_weight`` is not from 0 to less than 1, or a size or temperature is none.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import (
     ...     ConformerEncoder, ConvolutionalFrontEnd, EncoderDecoder, GlobalNormalization, LogMel, SpeechEncoder,
     ...     TransformerDecoder

@@ -37,13 +37,13 @@ def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
 class GreedyCTC:
     """Greedy CTC decoding of one stream: tokens grow with the frames.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     blank_index : int
         The blank.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> decoder = GreedyCTC()
     >>> decoder.decode(torch.tensor([[0.0, 1.0], [0.0, 1.0]]))

@@ -14,8 +14,8 @@ class IncrementalDecoder:
     keys and values are projected once an utterance, its hypotheses share them, and only the new token goes through
     cross-attention and feed-forward network. Without dropout: for evaluation.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     decoder : TransformerDecoder
         The decoder.
     encoded : torch.Tensor
@@ -25,8 +25,8 @@ class IncrementalDecoder:
     beam_size : int
         Hypotheses of each utterance; theirs are neighbouring rows.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import TransformerDecoder
     >>> decoder = TransformerDecoder(30, d_model=64, nhead=4, d_ffn=128, num_layers=1).eval()
     >>> steps = IncrementalDecoder(decoder, torch.rand(2, 50, 64), torch.tensor([50, 20]), beam_size=3)
@@ -47,8 +47,8 @@ class IncrementalDecoder:
     def step(self, tokens, past):
         """Feed one token of each hypothesis.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         tokens : torch.Tensor
             (B * beam_size,), the begin-of-sentence token first.
         past : list of torch.Tensor or None

@@ -14,8 +14,8 @@ _EMBEDDING = "custom_src_module.emb.Embedding.weight"
 def load_language_model(source, make, vocab_size):
     """Load ``lm.ckpt``, the weights of a SpeechBrain ``TransformerLM``.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     source : str or pathlib.Path
         A local folder, or the name of a hub repository; the YAML key ``language_model``.
     make : callable
@@ -33,8 +33,8 @@ def load_language_model(source, make, vocab_size):
     InputError
         If the file cannot be had or read, has another number of tokens or other sizes.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import functools, tempfile
     >>> from pathlib import Path
     >>> from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM

@@ -39,8 +39,8 @@ class _Searcher(CTCBeamSearcher):
 def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None, lm_weight=0.5, word_score=1.5):
     """SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer; it also scores the end of the sentence.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     tokenizer : sentencepiece.SentencePieceProcessor
         Its pieces are the outputs of the model.
     blank_index : int
@@ -63,8 +63,8 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
         As in :func:`check_language_model`, if KenLM cannot read the file, or if it knows no word that the tokenizer's
         pieces can write.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import io, sentencepiece, torch
     >>> model = io.BytesIO()
     >>> sentencepiece.SentencePieceTrainer.Train(
@@ -114,8 +114,8 @@ def _words(language_model):
 def check_language_model(language_model, beam_size):
     """Refuse an n-gram model that is not there or could not be used.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     language_model : str or pathlib.Path or None
         The key ``ngram_lm``.
     beam_size : int
@@ -126,8 +126,8 @@ def check_language_model(language_model, beam_size):
     InputError
         If the file or a package is missing, or decoding is greedy.
 
-    Example
-    -------
+    Examples
+    --------
     >>> check_language_model(None, beam_size=1)
     """
     if language_model is None:

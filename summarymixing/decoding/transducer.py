@@ -17,8 +17,8 @@ class GreedyTransducer:
     At each frame the best token is taken, and fed back, until that is the blank. SpeechBrain's searcher does the same
     without regard to lengths, so that padding adds tokens.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     model : summarymixing.lobes.TransducerModel
         What predicts; in evaluation mode.
     batch_size : int
@@ -26,8 +26,8 @@ class GreedyTransducer:
     max_symbols : int
         Tokens that one frame may give.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from types import SimpleNamespace
     >>> toy = SimpleNamespace(  # takes what each frame says, once
     ...     blank_index=0,
@@ -52,8 +52,8 @@ class GreedyTransducer:
     def decode(self, encoded, counts=None):
         """Take in frames; return all the tokens so far.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         encoded : torch.Tensor
             (B, T, D), the next output of the encoder; T may be 0.
         counts : torch.Tensor, optional
@@ -98,8 +98,8 @@ def transducer_beam_search(model, encoded, beam_size, max_symbols=MAX_SYMBOLS):
     A sequence's probability is the sum over all its alignments that the beam holds. SpeechBrain's searcher keeps each
     alignment as a hypothesis of its own, and does not end where the blank is never among the best tokens of a frame.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     model : summarymixing.lobes.TransducerModel
         What predicts; in evaluation mode.
     encoded : torch.Tensor

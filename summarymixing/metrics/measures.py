@@ -197,8 +197,8 @@ def _accuracy(name: str, right: list[bool], baselines: dict[str, float]) -> Meas
     )
 
 
-def _read_rows(path: Path, wanted: list[str], told: list[str]) -> list[dict]:
-    """Rows of a table in the order of their IDs; what was told may be empty, what was wanted may not."""
+def _read_rows(path: Path, references: list[str], predictions: list[str]) -> list[dict]:
+    """Rows of a table in the order of their IDs; predictions may be empty, references may not."""
     try:
         rows = read_manifest(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -207,11 +207,11 @@ def _read_rows(path: Path, wanted: list[str], told: list[str]) -> list[dict]:
         row
         for row in rows
         if row.get("ID")
-        and all((row.get(key) or "").split() for key in wanted)
-        and all(row.get(key) is not None for key in told)
+        and all((row.get(key) or "").split() for key in references)
+        and all(row.get(key) is not None for key in predictions)
     ]
     if not rows or len({row["ID"] for row in whole}) < len(rows):
-        columns = ", ".join(["ID", *wanted, *told])
+        columns = ", ".join(["ID", *references, *predictions])
         raise ValueError(f"{path.name} has no rows, an ID twice or a row without one of {columns}")
     return sorted(rows, key=lambda row: row["ID"])
 

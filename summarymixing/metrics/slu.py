@@ -38,12 +38,12 @@ class Confusion:
 
     @property
     def precision(self) -> float:
-        """Share of the entities said that are right; 0 if none was said."""
+        """Fraction of the predicted entities that are right; 0 if none was said."""
         return self.true / (self.true + self.false_positives) if self.true else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the real entities that were found; 0 if there is none."""
+        """Fraction of the reference entities that were found; 0 if there is none."""
         return self.true / (self.true + self.false_negatives) if self.true else 0.0
 
     @property

@@ -13,8 +13,8 @@ FIELDS = ["ID", "duration", "reference", "hypothesis"]
 def score(rows):
     """Error rates of a list of transcripts, by jiwer.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     rows : list of dict
         With the keys reference and hypothesis; references are not empty.
 
@@ -23,8 +23,8 @@ def score(rows):
     dict
         ``wer`` and ``cer`` in percent, ``utterances``, ``words`` of the references.
 
-    Example
-    -------
+    Examples
+    --------
     >>> score([{"reference": "A B", "hypothesis": "A C"}])
     {'wer': 50.0, 'cer': 33.33333333333333, 'utterances': 1, 'words': 2}
     """
@@ -42,8 +42,8 @@ def score(rows):
 def write_scored(run_folder, split, rows):
     """Write ``transcripts_<split>.csv`` and the alignments ``wer_<split>.txt`` into a run folder.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     run_folder : pathlib.Path
         The run folder.
     split : str

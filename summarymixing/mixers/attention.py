@@ -23,8 +23,8 @@ from summarymixing.mixers.base import Mixer, check_heads
 def chunk_attention_mask(num_frames, chunks, device=None):
     """Which key frames a query frame may NOT see; (T, T) bool.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
     >>> chunk_attention_mask(3, DynChunkTrainConfig(1, 1)).int().tolist()
     [[0, 1, 1], [0, 0, 1], [1, 0, 0]]
@@ -40,8 +40,8 @@ def chunk_attention_mask(num_frames, chunks, device=None):
 def safe_padding_mask(padding_mask):
     """The mask with one frame freed in utterances that are all padding, where softmax would be 0 / 0.
 
-    Example
-    -------
+    Examples
+    --------
     >>> safe_padding_mask(torch.tensor([[True, True], [False, True]])).int().tolist()
     [[0, 1], [0, 1]]
     """
@@ -82,15 +82,15 @@ class _Attention(Mixer):
 class RegularAttention(_Attention):
     """Multi-head self-attention without positions (SpeechBrain's ``MultiheadAttention``).
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead : int
         Features, heads.
     dropout : float
         On the attention weights.
 
-    Example
-    -------
+    Examples
+    --------
     >>> RegularAttention(64, nhead=4)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """
@@ -126,15 +126,15 @@ class RelPosAttention(_Attention):
     It keeps float32 (B, H, T, T) scores and shares SpeechBrain's encoding, whose embedding of a distance does not
     depend on its sign.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead : int
         Features, heads.
     dropout : float
         On the attention weights.
 
-    Example
-    -------
+    Examples
+    --------
     >>> RelPosAttention(64, nhead=4)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """
@@ -195,8 +195,8 @@ class RoPEAttention(_Attention):
     Weights are those of SpeechBrain's ``RoPEMHA``. Its forward pass expands every padding mask to
     (B, H, T, T) and scales scores by 1 / sqrt(d_model); this one lets SDPA broadcast the mask.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead : int
         Features, heads (an even number of features a head).
     dropout : float
@@ -209,8 +209,8 @@ class RoPEAttention(_Attention):
     ValueError
         For an unknown ``scale``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> RoPEAttention(64, nhead=4)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """

@@ -11,13 +11,13 @@ class Mixer(nn.Module):
     :meth:`stream`. An encoder builds one mixer a layer by calling the factory of its YAML key ``mixer`` with
     ``d_model``.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Size D of the input and the output features.
 
-    Example
-    -------
+    Examples
+    --------
     >>> class Double(Mixer):
     ...     def mix(self, x, padding_mask, chunks):
     ...         return 2 * x
@@ -35,8 +35,8 @@ class Mixer(nn.Module):
     def forward(self, x, padding_mask=None, chunks=None):
         """Mix over time.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         x : torch.Tensor
             (B, T, D).
         padding_mask : torch.Tensor, optional
@@ -77,8 +77,8 @@ class Mixer(nn.Module):
     def initial_state(self, batch_size, chunks):
         """The state of a stream before its first chunk.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         batch_size : int
             Streams that advance together.
         chunks : DynChunkTrainConfig
@@ -102,8 +102,8 @@ def check_heads(d_model, nhead):
     ValueError
         If ``nhead`` is no positive divisor of ``d_model``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> check_heads(64, 4)
     """
     if nhead < 1 or d_model % nhead:

@@ -13,8 +13,8 @@ class Fastformer(Mixer):
     Per head: a global query is the attention-weighted sum of the queries; it scales every key; a global key is the
     attention-weighted sum of those; it scales every value; a linear layer and the query as residual end it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead : int
         Features, heads.
     dropout : float
@@ -25,8 +25,8 @@ class Fastformer(Mixer):
     ValueError
         If ``nhead`` does not divide ``d_model``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> Fastformer(64, nhead=4)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """

@@ -7,17 +7,17 @@ from summarymixing.ops.positions import SinusoidalPositions
 
 
 class HyperMixing(Mixer):
-    """SpeechBrain's HyperMixing without its (B, T, T) dummy attention map and without an end to its positions.
+    """SpeechBrain's HyperMixing without its (B, T, T) dummy attention map and with no maximum length.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead : int
         Features, parallel token-mixing MLPs.
     hypernet_size : int, optional
         Hidden size of the token-mixing MLPs, all heads together; default ``4 * d_model``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> HyperMixing(64, nhead=4)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])

@@ -6,8 +6,8 @@ from summarymixing.mixers.base import Mixer
 class Identity(Mixer):
     """Returns its input.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> x = torch.rand(2, 5, 8)
     >>> torch.equal(Identity(8)(x), x)

@@ -11,8 +11,8 @@ class HeadLinear(nn.Module):
     Every block is initialised for its own fan-in and fan-out (Xavier), which one dense initialisation of the whole
     tensor would make several times too small.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     input_size : int
         Input features, a multiple of ``nhead``.
     output_size : int
@@ -25,8 +25,8 @@ class HeadLinear(nn.Module):
     ValueError
         If a size is not a multiple of ``nhead``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> layer = HeadLinear(8, 4, nhead=2)
     >>> layer.weight.shape
     torch.Size([2, 2, 4])
@@ -81,13 +81,13 @@ class HeadMLP(nn.Sequential):
 
     Putting the heads side by side again takes as long as a small product, so it is done once and not after each layer.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     *layers : torch.nn.Module
         A :class:`HeadLinear`, an activation of single features, and so on; all with the same number of heads.
 
-    Example
-    -------
+    Examples
+    --------
     >>> HeadMLP(HeadLinear(8, 4, nhead=2), nn.GELU())(torch.rand(1, 3, 8)).shape
     torch.Size([1, 3, 4])
     """
@@ -106,8 +106,8 @@ class HeadMLP(nn.Sequential):
 def projection(input_size, hidden_sizes, output_size, nhead, activation):
     """The MLPs f and s: head-wise linear layers, the activation after each of them, also the last.
 
-    Example
-    -------
+    Examples
+    --------
     >>> projection(8, [16], 4, 2, nn.GELU)(torch.rand(1, 3, 8)).shape
     torch.Size([1, 3, 4])
     """

@@ -20,15 +20,15 @@ def visible(num_frames, chunks=None):
 
     Frame t lies in chunk k = t // chunk size, and may use the chunks k - left context to k, whole.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     num_frames : int
         T.
     chunks : DynChunkTrainConfig, optional
         Chunk size in frames, left context in chunks or None for all of the past. Without it all is visible.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
     >>> visible(5, DynChunkTrainConfig(chunk_size=2, left_context_size=1)).int()
     tensor([[1, 1, 0, 0, 0],
@@ -66,8 +66,8 @@ def utterance_weights(num_frames):
 def chunk_weights(num_frames, chunks):
     """The mean over what each frame may see.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
     >>> chunk_weights(3, DynChunkTrainConfig(2, 0)).tolist()
     [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
@@ -83,8 +83,8 @@ def causal_weights(num_frames):
 def window_weights(num_frames, half_width, chunks=None):
     """The mean over the visible frames at most ``half_width`` away.
 
-    Example
-    -------
+    Examples
+    --------
     >>> window_weights(3, 1)[:2].tolist()
     [[0.5, 0.5, 0.0], [0.3333333333333333, 0.3333333333333333, 0.3333333333333333]]
     """
@@ -95,8 +95,8 @@ def window_weights(num_frames, half_width, chunks=None):
 def decay_weights(num_frames, decay, chunks=None):
     """The mean over the visible frames, each weighted by ``decay ** |t - u|``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> decay_weights(2, 0.25).tolist()
     [[0.8, 0.2], [0.2, 0.8]]
     """
@@ -268,8 +268,8 @@ REFERENCES = {
 def mix(mixer, x, padding_mask=None, chunks=None):
     """What ``mixer(x, padding_mask, chunks)`` must return, dropout off.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     mixer : summarymixing.mixers.Mixer
         A mixer of this package.
     x : torch.Tensor
@@ -284,8 +284,8 @@ def mix(mixer, x, padding_mask=None, chunks=None):
     torch.Tensor
         (B, T, D), zero at padding.
 
-    Example
-    -------
+    Examples
+    --------
     >>> mixer, x = mixers.SummaryMixing(8, nhead=2), torch.rand(2, 3, 8)
     >>> padding_mask = torch.tensor([[False, False, False], [False, True, True]])
     >>> torch.allclose(mix(mixer, x, padding_mask), mixer(x, padding_mask), atol=1e-6)

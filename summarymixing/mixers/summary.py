@@ -18,8 +18,8 @@ class SummaryState:
     With all of the past visible that is one (decayed) sum, with a left context of L chunks the last L. Its size
     does not depend on how long the stream has run.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     batch_size, size : int
         Streams, features of the summary.
     chunks : DynChunkTrainConfig
@@ -40,8 +40,8 @@ class SummaryState:
     def update(self, s):
         """Take in one chunk and return its summary.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         s : torch.Tensor
             (B, C, S).
 
@@ -84,8 +84,8 @@ class SummaryMixing(Mixer):
     combiner never repeats the summary T times: ``W [f; s_bar] = W_f f + W_s s_bar``, the second product once an
     utterance (once a chunk under ``chunks``).
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Features D in and out.
     nhead : int
@@ -113,8 +113,8 @@ class SummaryMixing(Mixer):
     ValueError
         For an unknown ``summary``, or sizes that ``nhead`` does not divide.
 
-    Example
-    -------
+    Examples
+    --------
     >>> mixer = SummaryMixing(64, nhead=4, use_layernorm=True)
     >>> mixer(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
@@ -219,8 +219,8 @@ class SummaryMixing(Mixer):
 def add_summary(y, summary, chunks=None):
     """Add each summary in place to the frames that share it, without repeating it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     y : torch.Tensor
         (B, T, D), changed.
     summary : torch.Tensor
@@ -245,13 +245,13 @@ class SummaryMixingLite(SummaryMixing):
 
     Made for Branchformer, whose cgMLP branch plays f and whose merge MLP plays c.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead, summary_hid_dim, activation, dropout, use_layernorm, summary, decay
         As in :class:`SummaryMixing`; the summary has ``d_model`` features.
 
-    Example
-    -------
+    Examples
+    --------
     >>> SummaryMixingLite(64)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """
@@ -299,15 +299,15 @@ class SummaryMixingLite(SummaryMixing):
 class SummaryMixingFast(SummaryMixing):
     """SummaryMixing-fast (2409.07165): f and s are the two halves of one linear layer and its activation.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, nhead, activation, dropout, use_layernorm, summary, decay
         As in :class:`SummaryMixing`. With several heads each head's output is cut in its two halves.
     summary_out_dim : int, optional
         Size of each half; default ``d_model``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> SummaryMixingFast(64)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """

@@ -23,8 +23,8 @@ class WindowedSummaryMixing(SummaryMixing):
     The abstract of 2602.09043 adds neighbourhood summaries beside the global one; this combiner is our reading of
     it. Prefix sums make the cost independent of the window.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Features D in and out.
     half_width : int
@@ -32,8 +32,8 @@ class WindowedSummaryMixing(SummaryMixing):
     **kwargs
         As in :class:`~summarymixing.mixers.summary.SummaryMixing`, except that ``summary`` is the mean.
 
-    Example
-    -------
+    Examples
+    --------
     >>> WindowedSummaryMixing(64, half_width=10)(torch.rand(2, 50, 64)).shape
     torch.Size([2, 50, 64])
     """

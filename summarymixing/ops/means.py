@@ -40,8 +40,8 @@ def _sum_dtype(s):
 def utterance_mean(s, padding_mask=None):
     """Mean over the real frames of each utterance (2307.07421, eq. of the summary s_bar).
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     s : torch.Tensor
         (B, T, S).
     padding_mask : torch.Tensor, optional
@@ -52,8 +52,8 @@ def utterance_mean(s, padding_mask=None):
     torch.Tensor
         (B, S); zeros for an utterance that is all padding.
 
-    Example
-    -------
+    Examples
+    --------
     >>> s = torch.tensor([[[1.0], [3.0], [100.0]]])
     >>> utterance_mean(s, torch.tensor([[False, False, True]]))
     tensor([[2.]])
@@ -68,8 +68,8 @@ def utterance_mean(s, padding_mask=None):
 def chunk_sums(s, chunk_size):
     """Sum of each chunk of ``chunk_size`` frames; (B, T, S) -> (B, ceil(T / chunk_size), S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> chunk_sums(torch.ones(1, 5, 1), 2).flatten().tolist()
     [2.0, 2.0, 1.0]
     """
@@ -87,8 +87,8 @@ def chunk_mean(s, chunks, padding_mask=None):
     Sums and counts of the chunks are added over the left context, or over all of the past, block by block; no T x T
     matrix exists.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     s : torch.Tensor
         (B, T, S).
     chunks : DynChunkTrainConfig
@@ -101,8 +101,8 @@ def chunk_mean(s, chunks, padding_mask=None):
     torch.Tensor
         (B, K, S) with K = ceil(T / chunk_size), one summary a chunk.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
     >>> s = torch.tensor([[[1.0], [3.0], [5.0], [7.0], [9.0]]])
     >>> chunk_mean(s, DynChunkTrainConfig(2, 1)).flatten().tolist()
@@ -126,8 +126,8 @@ def causal_mean(s, padding_mask=None):
 
     The summary of our reading of the Summary Decoder, which 2307.07421 names but does not define.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     s : torch.Tensor
         (B, T, S).
     padding_mask : torch.Tensor, optional
@@ -138,8 +138,8 @@ def causal_mean(s, padding_mask=None):
     torch.Tensor
         (B, T, S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> causal_mean(torch.tensor([[[2.0], [4.0], [6.0]]])).flatten().tolist()
     [2.0, 3.0, 4.0]
     """
@@ -154,8 +154,8 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
     The cost does not depend on the width. At the edges of the utterance, and under ``chunks`` at the edges of what
     frame t may see, the divisor is the number of real frames left in the window.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     s : torch.Tensor
         (B, T, S).
     half_width : int
@@ -170,8 +170,8 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
     torch.Tensor
         (B, T, S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> window_mean(torch.tensor([[[0.0], [3.0], [6.0], [9.0]]]), 1).flatten().tolist()
     [1.5, 3.0, 6.0, 7.5]
     """
@@ -193,8 +193,8 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
 def window_bounds(num_frames, half_width, chunks=None, device=None):
     """First and last frame (both inclusive) that each frame's window covers; two (T,) int64 tensors.
 
-    Example
-    -------
+    Examples
+    --------
     >>> window_bounds(4, 1)
     (tensor([0, 0, 1, 2]), tensor([1, 2, 3, 3]))
     """
@@ -212,8 +212,8 @@ def window_bounds(num_frames, half_width, chunks=None, device=None):
 def decay_mean(s, decay, padding_mask=None, chunks=None):
     """Weighted mean with weights ``decay ** |t - u|``, normalised over the real frames u that t may see.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     s : torch.Tensor
         (B, T, S).
     decay : float
@@ -228,8 +228,8 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
     torch.Tensor
         (B, T, S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> decay_mean(torch.tensor([[[1.0], [0.0]]]), 0.5).flatten().tolist()
     [0.6666666865348816, 0.3333333432674408]
     """

@@ -11,8 +11,8 @@ class SinusoidalPositions(nn.Module):
 
     A table ends: the usual 2,500 rows are 100 s of speech.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Even number of features.
 
@@ -21,8 +21,8 @@ class SinusoidalPositions(nn.Module):
     ValueError
         If ``d_model`` is odd.
 
-    Example
-    -------
+    Examples
+    --------
     >>> SinusoidalPositions(8)(torch.zeros(2, 5000, 8)).shape
     torch.Size([1, 5000, 8])
     """
@@ -36,8 +36,8 @@ class SinusoidalPositions(nn.Module):
     def forward(self, x, start=0):
         """Positions of the frames of ``x``, the first of which is number ``start``.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         x : torch.Tensor
             (B, T, D); only its length, type and device count.
         start : int

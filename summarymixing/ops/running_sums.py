@@ -15,8 +15,8 @@ WIDEST_BAND = 128
 def window_sums(x, behind, ahead):
     """Sums over the windows [t - behind, t + ahead], cut at the ends of the utterance.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     x : torch.Tensor
         (B, T, S).
     behind, ahead : int
@@ -27,8 +27,8 @@ def window_sums(x, behind, ahead):
     torch.Tensor
         (B, T, S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> window_sums(torch.tensor([[[1.0], [2.0], [4.0]]]), 1, 0).flatten().tolist()
     [1.0, 3.0, 6.0]
     """
@@ -110,8 +110,8 @@ def decayed_sum(values, decay, block=128):
 
     Blocks of ``block`` frames are one small triangular product each; so is the carry between blocks.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     values : torch.Tensor
         (B, K, C, S).
     decay : float
@@ -124,8 +124,8 @@ def decayed_sum(values, decay, block=128):
     torch.Tensor
         (B, K, C, S).
 
-    Example
-    -------
+    Examples
+    --------
     >>> decayed_sum(torch.ones(1, 1, 3, 1), 0.5).flatten().tolist()
     [1.0, 1.5, 1.75]
     """
@@ -147,8 +147,8 @@ def decayed_sum(values, decay, block=128):
 def past_chunks(last, decay, left_context):
     """What each chunk inherits from the chunks before it, decayed by ``decay`` per chunk.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     last : torch.Tensor
         (B, K, S), the decayed sum of each chunk as of its last frame.
     decay : float
@@ -161,8 +161,8 @@ def past_chunks(last, decay, left_context):
     torch.Tensor
         (B, K, S): ``sum_{l = 1..L} decay ** (l - 1) * last[:, k - l]``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> past_chunks(torch.ones(1, 4, 1), 0.5, None).flatten().tolist()
     [0.0, 1.0, 1.5, 1.75]
     >>> past_chunks(torch.ones(1, 4, 1), 0.5, 2).flatten().tolist()

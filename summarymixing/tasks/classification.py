@@ -45,32 +45,32 @@ class Classification(Task):
             return self._evaluation_loss(predictions, batch)
         loss = 0.0
         for target, scores in predictions.items():
-            wanted, smoothing = self.wanted(batch, target, training), self.hparams.label_smoothing
-            known = (wanted != _UNSEEN).sum().clamp(min=1)
-            total = cross_entropy(scores, wanted, ignore_index=_UNSEEN, reduction="sum", label_smoothing=smoothing)
+            references, smoothing = self.references(batch, target, training), self.hparams.label_smoothing
+            known = (references != _UNSEEN).sum().clamp(min=1)
+            total = cross_entropy(scores, references, ignore_index=_UNSEEN, reduction="sum", label_smoothing=smoothing)
             loss = loss + total / known
         return loss
 
     def _evaluation_loss(self, predictions, batch):
         """The mean over the utterances whose labels the training set has."""
-        wanted = {target: self.wanted(batch, target, training=False) for target in predictions}
+        references = {target: self.references(batch, target, training=False) for target in predictions}
         losses = [
-            cross_entropy(scores, wanted[target], ignore_index=_UNSEEN, reduction="none")
+            cross_entropy(scores, references[target], ignore_index=_UNSEEN, reduction="none")
             for target, scores in predictions.items()
         ]
-        possible = torch.stack([labels != _UNSEEN for labels in wanted.values()]).all(0)
+        possible = torch.stack([labels != _UNSEEN for labels in references.values()]).all(0)
         return self.mean_where(possible, sum(losses), batch)
 
-    def wanted(self, batch, target, training):
+    def references(self, batch, target, training):
         """Class numbers (B,), one for each row of :meth:`compute_forward`."""
         classes = self.labels[target].lab2ind
-        wanted = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)])
-        wanted = wanted.to(self.device, non_blocking=True)  # made there, it would wait for the GPU
+        references = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)])
+        references = references.to(self.device, non_blocking=True)  # made there, it would wait for the GPU
         augment = self.augmenter(sb.Stage.TRAIN) if training else None
         if augment is not None:
             # It may return several versions of each utterance.
-            wanted = augment.replicate_labels(wanted)
-        return wanted
+            references = augment.replicate_labels(references)
+        return references
 
     def keep(self, batch, predictions):
         """Remember what a batch was taken for until the end of the stage."""
@@ -95,8 +95,8 @@ class Classification(Task):
 
         The run folder receives ``predictions_<name>.csv``, a ``confusion_<name>_<target>.csv`` a target, and metrics.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         name : str
             Name under which the results are filed.
         dataset : DynamicItemDataset
@@ -138,45 +138,45 @@ class Classification(Task):
 def classification_scores(pairs, labels):
     """Score the labels of one target.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     pairs : list of tuple
-        Label wanted and label told of each utterance.
+        Reference and predicted label of each utterance.
     labels : CategoricalEncoder
         The classes of the training set, the most frequent one first.
 
     Returns
     -------
     dict
-        In percent ``accuracy``, ``macro_f1`` (mean over the classes wanted or told) and ``majority_accuracy`` (of
-        always telling the class that is most frequent in training); ``unseen``, utterances with a label that the
-        training set has not.
+        In percent ``accuracy``, ``macro_f1`` (mean over the classes of references and predictions) and
+        ``majority_accuracy`` (of always predicting the class that is most frequent in training); ``unseen``,
+        utterances with a label that is not in the training set.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["go", "stop"])
     >>> classification_scores([("go", "go"), ("go", "stop"), ("stop", "go"), ("stop", "stop"), ("wait", "go")], labels)
     {'accuracy': 40.0, 'macro_f1': 30.0, 'majority_accuracy': 40.0, 'unseen': 1}
     """
-    right = Counter(wanted for wanted, told in pairs if wanted == told)
-    wanted, told = Counter(wanted for wanted, _ in pairs), Counter(told for _, told in pairs)
-    classes = wanted | told
-    f1 = [2 * right[label] / (wanted[label] + told[label]) for label in classes]
+    right = Counter(reference for reference, prediction in pairs if reference == prediction)
+    references, predictions = (Counter(labels) for labels in zip(*pairs, strict=True))
+    classes = references | predictions
+    f1 = [2 * right[label] / (references[label] + predictions[label]) for label in classes]
     return {
         "accuracy": 100 * right.total() / len(pairs),
         "macro_f1": 100 * sum(f1) / len(classes),
-        "majority_accuracy": 100 * wanted[labels.ind2lab[0]] / len(pairs),
-        "unseen": sum(count for label, count in wanted.items() if label not in labels.lab2ind),
+        "majority_accuracy": 100 * references[labels.ind2lab[0]] / len(pairs),
+        "unseen": sum(count for label, count in references.items() if label not in labels.lab2ind),
     }
 
 
 def write_predictions(run_folder, name, rows, targets):
     """Write ``predictions_<name>.csv`` and a ``confusion_<name>_<target>.csv`` a target into a run folder.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     run_folder : pathlib.Path
         The run folder.
     name : str
@@ -191,5 +191,6 @@ def write_predictions(run_folder, name, rows, targets):
     write_manifest(run.predictions(name), rows, fields)
     for target in targets:
         counts = Counter((row[target], row[f"{target}_predicted"]) for row in rows)
-        table = [{"wanted": wanted, "told": told, "count": count} for (wanted, told), count in sorted(counts.items())]
-        write_manifest(run.confusion(name, target), table, ["wanted", "told", "count"])
+        fields = ["reference", "prediction", "count"]
+        table = [dict(zip(fields, (*pair, count), strict=True)) for pair, count in sorted(counts.items())]
+        write_manifest(run.confusion(name, target), table, fields)

@@ -82,7 +82,7 @@ class Recognition(Task):
     ``chunk_sampler`` (SpeechBrain's ``DynChunkTrainConfigRandomSampler`` or null).
     """
 
-    #: What decodes the test set at hand; None for the task's own way.
+    #: What decodes the present test set; None for the task's own way.
     test_search = None
 
     def targets(self, batch, stage):
@@ -143,8 +143,8 @@ class Recognition(Task):
 
         The run folder receives transcripts, alignments and metrics.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         name : str
             Name under which the results are filed.
         dataset : DynamicItemDataset

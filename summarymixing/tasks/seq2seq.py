@@ -12,8 +12,8 @@ from summarymixing.utils.distributed import gather
 def shifted_tokens(tokens, token_counts, bos_index, eos_index):
     """What the decoder reads and what it must say next.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     tokens : torch.Tensor
         (B, U), zero at padding.
     token_counts : torch.Tensor
@@ -28,8 +28,8 @@ def shifted_tokens(tokens, token_counts, bos_index, eos_index):
     torch.Tensor
         (B, U + 1), the tokens before ``eos_index``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> shifted_tokens(torch.tensor([[5, 6], [7, 0]]), torch.tensor([2, 1]), 1, 2)
     (tensor([[1, 5, 6],
             [1, 7, 0]]), tensor([[5, 6, 2],

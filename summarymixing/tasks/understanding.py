@@ -49,8 +49,8 @@ class Understanding(Seq2Seq):
         Besides the files of :meth:`~summarymixing.tasks.recognition.Recognition.test` the run folder receives
         ``predictions_<name>.jsonl``, which SLURP's evaluation tool reads.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         name, dataset, loader, search
             As for :meth:`~summarymixing.tasks.recognition.Recognition.test`.
 
@@ -63,10 +63,10 @@ class Understanding(Seq2Seq):
         """
         result = super().test(name, dataset, loader, search)
         scores = frame_scores(self.scored)
-        wanted = [SemanticFrame.from_text(row["reference"]) for row in self.scored]
+        references = [SemanticFrame.from_text(row["reference"]) for row in self.scored]
         for part, label in self.majority.items():
-            right = sum(getattr(frame, part) == label for frame in wanted)
-            scores[f"{part}_majority_accuracy"] = 100 * right / len(wanted)
+            right = sum(getattr(frame, part) == label for frame in references)
+            scores[f"{part}_majority_accuracy"] = 100 * right / len(references)
         if if_main_process():
             files = {row["ID"]: dataset.data[row["ID"]]["file"] for row in self.scored}
             write_predictions(RunFolder(self.run_folder).slurp_predictions(name), self.scored, files)
@@ -79,13 +79,13 @@ class Understanding(Seq2Seq):
 def frame_scores(rows):
     """SLURP's metrics of decoded rows; see :func:`~summarymixing.metrics.slu.slu_scores`.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     rows : list of dict
         With the frames' texts ``reference`` and ``hypothesis``.
 
-    Example
-    -------
+    Examples
+    --------
     >>> frame_scores([{"reference": "alarm|set|time:five", "hypothesis": "alarm|set"}])["entity_recall"]
     0.0
     """
@@ -96,8 +96,8 @@ def frame_scores(rows):
 def write_predictions(path, rows, files):
     """Write a file of predictions as SLURP's evaluation tool reads them; an earlier one is replaced.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     path : pathlib.Path
         The file, one line of JSON a recording: file, scenario, action and entities.
     rows : list of dict
@@ -105,8 +105,8 @@ def write_predictions(path, rows, files):
     files : dict of str to str
         Name of each ID's recording.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "predictions_test.jsonl"

@@ -20,8 +20,8 @@ _REPLACED = {
 def check_settings(experiment):
     """Refuse keys typed on the command line that would have no effect.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     experiment : summarymixing.experiment.load.Experiment
         What was loaded.
 
@@ -30,8 +30,8 @@ def check_settings(experiment):
     InputError
         Naming the key and the cure.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from types import SimpleNamespace
     >>> typed, values = {"word_score": 1.0}, {"word_score": 1.0, "ngram_lm": None}
     >>> check_settings(SimpleNamespace(hparams=values, overrides=typed, run_opts={}))

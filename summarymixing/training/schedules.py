@@ -36,7 +36,7 @@ class Schedule:
     lr : float
         Peak learning rate, for a factory.
     warmup_fraction : float, optional
-        Share of the steps that warm up, for a factory.
+        Fraction of the steps that warm up, for a factory.
     steps : int
         Optimizer steps of the whole training.
     epochs : int
@@ -148,8 +148,8 @@ class Schedule:
 def refuse_zero_rates(rates, first, total):
     """Refuse a schedule that ends before the training: its last steps would teach nothing.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     rates : list of float
         Learning rates of the steps that are left.
     first : int
@@ -162,8 +162,8 @@ def refuse_zero_rates(rates, first, total):
     InputError
         If more than one step in a hundred has none.
 
-    Example
-    -------
+    Examples
+    --------
     >>> refuse_zero_rates([0.5, 0.0], first=98, total=100)
     """
     zero = [step for step, rate in enumerate(rates, first + 1) if rate <= 0 and step > 1]

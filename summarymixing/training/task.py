@@ -25,7 +25,7 @@ from summarymixing.lobes.models.speech_model import SpeechModel, current_name
 from summarymixing.training.checks import check_settings
 from summarymixing.training.parameter_groups import ParameterGroups
 from summarymixing.training.schedules import Schedule, refuse_zero_rates
-from summarymixing.utils.distributed import Share, gather, mean_over_processes, process_count, process_rank
+from summarymixing.utils.distributed import DistributedBatches, gather, mean_over_processes, process_count, process_rank
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.progress import INTERVAL
 from summarymixing.utils.seeds import step_seed
@@ -51,8 +51,8 @@ class Task(sb.Brain):
     Several processes, started by ``torchrun``, share the batches of every epoch and of every evaluation, and each
     metric is that of all of them. Only the main process writes.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     experiment : summarymixing.experiment.load.Experiment
         With ``model``, ``modules`` (``model`` among them), ``optimizer``, ``checkpointer``, ``epoch_counter``,
         ``train_logger``, ``tensorboard``, ``lr_schedule``, ``avg_checkpoints``, ``augment`` (SpeechBrain's
@@ -64,11 +64,11 @@ class Task(sb.Brain):
         Receives what the run measures.
     """
 
-    #: Utterances of this process, in the evaluation at hand, that can have no loss.
+    #: Utterances of this process, in the present evaluation, that can have no loss.
     without_loss = ()
     #: Since when and of what the next line of the log tells.
-    told, heard, batches_told = 0.0, 0.0, 0
-    #: Name of the test set at hand.
+    logged_at, audio_since, batches_since = 0.0, 0.0, 0
+    #: Name of the present test set.
     evaluating = "test"
 
     def __init__(self, experiment, record):
@@ -93,8 +93,8 @@ class Task(sb.Brain):
         self.train_batches = None
         self.train_stats = {}
         self.averaged = None
-        self.losses = [0.0, 0]  # sum and utterances of this process in the evaluation at hand
-        self.scored = []  # what was told of its utterances, a dict each; at the end, of those of all processes
+        self.losses = [0.0, 0]  # sum and utterances of this process in the present evaluation
+        self.scored = []  # the results of its utterances, a dict each; at the end, of those of all processes
         self.test_loss = None
         self.loggers = [self.hparams.train_logger]
         if self.hparams.tensorboard:
@@ -111,8 +111,8 @@ class Task(sb.Brain):
     def train(self, train_set, valid_set, batch_sampler, valid_loader):
         """Train to the last epoch, from the last checkpoint if there is one.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         train_set, valid_set : DynamicItemDataset
             The data.
         batch_sampler : DynamicBatchSampler
@@ -120,7 +120,7 @@ class Task(sb.Brain):
         valid_loader : dict
             DataLoader arguments of the validation set.
         """
-        self.train_batches = Share(batch_sampler, process_rank(), process_count(), even=True)
+        self.train_batches = DistributedBatches(batch_sampler, process_rank(), process_count(), even=True)
         self.fit(
             self.hparams.epoch_counter,
             train_set,
@@ -140,7 +140,7 @@ class Task(sb.Brain):
         """
         batches = BatchSampler(SequentialSampler(dataset), loader.get("batch_size", 1), drop_last=False)
         others = {key: value for key, value in loader.items() if key != "batch_size"}
-        return {**others, "batch_sampler": Share(batches, process_rank(), process_count(), even=False)}
+        return {**others, "batch_sampler": DistributedBatches(batches, process_rank(), process_count(), even=False)}
 
     def waveforms(self, batch, stage):
         """Waveforms (B, samples) and, on the CPU, their relative lengths, augmented in training."""
@@ -260,8 +260,8 @@ class Task(sb.Brain):
 
     def on_stage_start(self, stage, epoch=None):
         """Reshuffle, and start the clock."""
-        self.stage_started = self.told = time.perf_counter()
-        self.heard, self.batches_told = 0.0, 0
+        self.stage_started = self.logged_at = time.perf_counter()
+        self.audio_since, self.batches_since = 0.0, 0
         self.losses, self.scored, self.without_loss = [0.0, 0], [], ()
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
@@ -346,8 +346,8 @@ class Task(sb.Brain):
     def mean_where(self, possible, losses, batch):
         """The mean loss of the utterances of an evaluation that can have one; the others are counted and named.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         possible : torch.Tensor
             (B,) bool.
         losses : torch.Tensor
@@ -360,7 +360,7 @@ class Task(sb.Brain):
         return losses[possible].mean() if possible.any() else losses.new_zeros(())
 
     def _evaluation_loss_of_all(self, stage):
-        """The mean over the utterances of all processes; what has none is told and recorded."""
+        """The mean over the utterances of all processes; utterances without one are logged and recorded."""
         total, count = (sum(parts) for parts in zip(*gather(self.losses), strict=True))
         names = sorted({name for share in gather(self.without_loss) for name in share})
         where = self.evaluating if stage == sb.Stage.TEST else "validation"
@@ -378,7 +378,7 @@ class Task(sb.Brain):
         return total / count if count else float("nan")
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Put together what the processes have told, record the epoch, and keep its checkpoint."""
+        """Gather what the processes have found, record the epoch, and keep its checkpoint."""
         self.scored = [row for share in gather(self.scored) for row in share]
         if stage == sb.Stage.TRAIN:
             stage_loss = mean_over_processes(stage_loss)
@@ -417,19 +417,19 @@ class Task(sb.Brain):
         """Every so often, a line that says how far it is."""
         if self.noprogressbar or sys.stderr.isatty():
             return
-        self.heard += sum(map(float, getattr(batch, "duration", ()))) * process_count()
-        self.batches_told += 1
+        self.audio_since += sum(map(float, getattr(batch, "duration", ()))) * process_count()
+        self.batches_since += 1
         now = time.perf_counter()
-        passed = now - self.told
+        passed = now - self.logged_at
         if passed < INTERVAL:
             return
-        line = f"{what}: loss {float(loss):.3g}, {self.heard / passed:.0f} s of audio a second"
+        line = f"{what}: loss {float(loss):.3g}, {self.audio_since / passed:.0f} s of audio a second"
         if what.startswith("epoch"):
-            whole, rate = len(self.train_batches), passed / self.batches_told
+            whole, rate = len(self.train_batches), passed / self.batches_since
             left = whole - self.step + whole * (self.hparams.epoch_counter.limit - self.epoch)
             line += f", {timedelta(seconds=round(rate * left))} left"
         logger.info(line)
-        self.told, self.heard, self.batches_told = now, 0.0, 0
+        self.logged_at, self.audio_since, self.batches_since = now, 0.0, 0
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Tell how far the training is, where there is no terminal."""
@@ -441,8 +441,8 @@ class Task(sb.Brain):
     def read_test_set(self, dataset, loader, name="test"):
         """Evaluate on a test set whose utterances :attr:`scored` then holds, with their ``duration``.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         dataset : DynamicItemDataset
             The test set.
         loader : dict

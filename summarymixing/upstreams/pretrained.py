@@ -22,8 +22,8 @@ def start_encoder(hparams):
 
     Call it before the task is made, at every start: a run that goes on loads its own checkpoint over it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     hparams : dict
         With ``model``, ``pretrained_encoder`` (a run folder, or null) and ``freeze_encoder``.
 
@@ -32,8 +32,8 @@ def start_encoder(hparams):
     InputError
         As :func:`load_encoder`; if a random encoder would be frozen; and if ``parameter_groups`` names a part of it.
 
-    Example
-    -------
+    Examples
+    --------
     >>> start_encoder({"model": None, "pretrained_encoder": None, "freeze_encoder": False})
     """
     source, freeze = hparams["pretrained_encoder"], hparams["freeze_encoder"]
@@ -63,8 +63,8 @@ def load_encoder(model, run_folder):
     Shapes are compared, and the sampling rate; what leaves no trace in a shape, such as the heads of self-attention and
     the key ``positions``, must be that of the run.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     model : SpeechModel
         Its ``speech_encoder`` is changed.
     run_folder : str or pathlib.Path
@@ -75,8 +75,8 @@ def load_encoder(model, run_folder):
     InputError
         If there is no such folder, no finished run in it, or an encoder that does not fit.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import tempfile
     >>> import torch
     >>> from summarymixing.lobes import (
@@ -105,8 +105,8 @@ def load_encoder(model, run_folder):
 def freeze_encoder(model):
     """Exclude the front end and the encoder of a model from training, and set them to evaluation mode.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> from summarymixing.lobes import SpeechModel
     >>> model = SpeechModel(torch.nn.Linear(2, 2))

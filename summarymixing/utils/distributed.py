@@ -1,4 +1,4 @@
-"""Several processes, one a GPU: each one's share of the batches, and what is gathered from all of them."""
+"""Several processes, one a GPU: the batches of each, and what is gathered from all of them."""
 
 import torch
 from speechbrain.utils.distributed import is_distributed_initialized
@@ -18,8 +18,8 @@ def process_rank():
 def gather(value):
     """The value that each process holds, in the order of their ranks; every process must call it.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     value : any
         What can be pickled.
 
@@ -28,8 +28,8 @@ def gather(value):
     list
         The same in every process.
 
-    Example
-    -------
+    Examples
+    --------
     >>> gather("alone")
     ['alone']
     """
@@ -43,8 +43,8 @@ def gather(value):
 def mean_over_processes(mean, count=1):
     """The mean over all processes of something of which each knows the mean over ``count`` of its own.
 
-    Example
-    -------
+    Examples
+    --------
     >>> mean_over_processes(2.5, 4)
     2.5
     """
@@ -54,14 +54,14 @@ def mean_over_processes(mean, count=1):
     return sum(part * weight for part, weight in parts) / sum(weight for _, weight in parts)
 
 
-def evened(batches, processes):
+def even_batches(batches, processes):
     """The same batches in the same order, their number a multiple of the number of processes.
 
     The largest batches are cut in two until it is. Where that cannot be done, because every batch holds a single
     utterance, the first ones come once more.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     batches : list of list
         Batches of utterances.
     processes : int
@@ -71,9 +71,9 @@ def evened(batches, processes):
     -------
     list of list
 
-    Example
-    -------
-    >>> evened([[0, 1, 2], [3], [4, 5]], 2)
+    Examples
+    --------
+    >>> even_batches([[0, 1, 2], [3], [4, 5]], 2)
     [[0], [1, 2], [3], [4, 5]]
     """
     batches = list(batches)
@@ -88,27 +88,27 @@ def evened(batches, processes):
     return batches
 
 
-class Share(Sampler):
-    """What one process reads of the batches of an epoch: every so-manieth of them.
+class DistributedBatches(Sampler):
+    """A distributed batch sampler: process number r of P reads the batches r, r + P, r + 2 P, ...
 
     SpeechBrain's ``DistributedSamplerWrapper`` shuffles batches that are in order, and reads some of them twice.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     batches : iterable of list
         The batches of all processes: a batch sampler.
     rank, processes : int
         Number of the process, of processes.
     even : bool
-        As many batches for each process, by :func:`evened`: in training, where all take each step together. Otherwise
-        some may have one batch more than others, and no batch is cut.
+        As many batches for each process, by :func:`even_batches`: in training, where all take each step together.
+        Otherwise some may have one batch more than others, and no batch is cut.
 
-    Example
-    -------
+    Examples
+    --------
     >>> batches = [[0, 1], [2], [3, 4]]
-    >>> [list(Share(batches, rank, 2, even=False)) for rank in range(2)]
+    >>> [list(DistributedBatches(batches, rank, 2, even=False)) for rank in range(2)]
     [[[0, 1], [3, 4]], [[2]]]
-    >>> [list(Share(batches, rank, 2, even=True)) for rank in range(2)]
+    >>> [list(DistributedBatches(batches, rank, 2, even=True)) for rank in range(2)]
     [[[0], [2]], [[1], [3, 4]]]
     """
 
@@ -122,7 +122,7 @@ class Share(Sampler):
     def __iter__(self):
         batches = list(self.batches)
         if self.even:
-            batches = evened(batches, self.processes)
+            batches = even_batches(batches, self.processes)
         return iter(batches[self.rank :: self.processes])
 
     def __len__(self):

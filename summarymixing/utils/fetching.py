@@ -10,8 +10,8 @@ from summarymixing.utils.errors import InputError
 def fetch_file(source, filename, key):
     """The local path of a file of a pre-trained model; a hub's file goes through the hub's own cache.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     source : str or pathlib.Path
         A folder, or the name of a hub repository, "user/model".
     filename : str
@@ -29,8 +29,8 @@ def fetch_file(source, filename, key):
     InputError
         If there is no such folder or file, or the hub cannot be reached.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "lm.ckpt").write_text("")

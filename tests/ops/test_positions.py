@@ -1,4 +1,4 @@
-"""Sinusoidal positions without an end."""
+"""Sinusoidal positions with no maximum length."""
 
 import math
 

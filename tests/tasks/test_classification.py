@@ -171,7 +171,7 @@ def test_it_learns_and_files_what_it_told(task, tones, capsys):
         found = [result[f"{target}_{key}"] for key in ("accuracy", "macro_f1", "majority_accuracy")]
         assert found == pytest.approx(expected)
         counts = {
-            (row["wanted"], row["told"]): int(row["count"])
+            (row["reference"], row["prediction"]): int(row["count"])
             for row in read_manifest(task.run_folder / f"confusion_test_{target}.csv")
         }
         assert counts == {pair: list(told.values()).count(pair) for pair in told.values()}
@@ -205,8 +205,8 @@ def test_versions_of_an_utterance_share_its_label(task):
     task.modules.train()
     scores = task.compute_forward(inputs, sb.Stage.TRAIN)
     assert scores["action"].shape == (6, 2)
-    wanted = task.wanted(inputs, "action", training=True)
-    assert wanted.tolist() == 2 * [task.labels["action"].lab2ind[label] for label in inputs.action]
+    references = task.references(inputs, "action", training=True)
+    assert references.tolist() == 2 * [task.labels["action"].lab2ind[label] for label in inputs.action]
     assert task.compute_objectives(scores, inputs, sb.Stage.TRAIN).isfinite()
 
 

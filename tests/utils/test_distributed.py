@@ -5,11 +5,11 @@ import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from summarymixing.data.transcripts import dynamic_batches
-from summarymixing.utils.distributed import Share, evened
+from summarymixing.utils.distributed import DistributedBatches, even_batches
 
 
 def shares(batches, processes, even):
-    return [list(Share(batches, rank, processes, even)) for rank in range(processes)]
+    return [list(DistributedBatches(batches, rank, processes, even)) for rank in range(processes)]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])
@@ -22,7 +22,9 @@ def test_each_process_takes_its_share_of_every_epoch(processes):
         # Each process makes its own sampler, and may come from a checkpoint.
         parts = []
         for rank in range(processes):
-            share = Share(dynamic_batches(dataset, 40, seed=1, short_first_epochs=1), rank, processes, even=True)
+            share = DistributedBatches(
+                dynamic_batches(dataset, 40, seed=1, short_first_epochs=1), rank, processes, even=True
+            )
             share.set_epoch(epoch)
             parts.append(list(share))
             assert len(parts[-1]) == len(share)
@@ -41,17 +43,17 @@ def test_each_process_takes_its_share_of_every_epoch(processes):
 
 def test_batches_are_cut_until_they_can_be_shared():
     batches = [[0, 1], [2, 3, 4, 5], [6]]
-    assert evened(batches, 1) == batches
-    assert evened(batches, 2) == [[0, 1], [2, 3], [4, 5], [6]]
-    assert evened(batches, 5) == [[0], [1], [2, 3], [4, 5], [6]]
-    assert evened(batches, 7) == [[index] for index in range(7)]
+    assert even_batches(batches, 1) == batches
+    assert even_batches(batches, 2) == [[0, 1], [2, 3], [4, 5], [6]]
+    assert even_batches(batches, 5) == [[0], [1], [2, 3], [4, 5], [6]]
+    assert even_batches(batches, 7) == [[index] for index in range(7)]
     # There is nothing left to cut.
-    assert evened([[0], [1], [2]], 2) == [[0], [1], [2], [0]]
-    assert len(evened([[0]], 8)) == 8
+    assert even_batches([[0], [1], [2]], 2) == [[0], [1], [2], [0]]
+    assert len(even_batches([[0]], 8)) == 8
 
 
 def test_evaluation_cuts_no_batch_and_reads_none_twice():
     batches = [[0, 1], [2, 3], [4]]
     assert shares(batches, 2, even=False) == [[[0, 1], [4]], [[2, 3]]]
     assert shares(batches, 4, even=False) == [[[0, 1]], [[2, 3]], [[4]], []]
-    assert [len(Share(batches, rank, 4, even=False)) for rank in range(4)] == [1, 1, 1, 0]
+    assert [len(DistributedBatches(batches, rank, 4, even=False)) for rank in range(4)] == [1, 1, 1, 0]

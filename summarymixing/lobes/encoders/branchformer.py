@@ -23,8 +23,8 @@ class BranchformerLayerState:
 class BranchformerEncoderLayer(nn.Module):
     """Two parallel branches, a mixer and a gated convolution, merged and added to the residual.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Features.
     mixer : callable
@@ -106,8 +106,8 @@ class BranchformerEncoder(Encoder):
 
     Its gating convolution also runs chunk by chunk, which lets a Branchformer stream.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     num_layers, d_model : int
         Layers; features.
     mixer : callable
@@ -119,8 +119,8 @@ class BranchformerEncoder(Encoder):
     layerdrop_prob : float
         Probability that training skips a layer.
 
-    Example
-    -------
+    Examples
+    --------
     >>> encoder = BranchformerEncoder(num_layers=2, d_model=64, csgu_linear_units=128)
     >>> out, _ = encoder(torch.rand(2, 50, 64))
     >>> out.shape

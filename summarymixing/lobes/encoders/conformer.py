@@ -24,8 +24,8 @@ class ConformerLayerState:
 class ConformerEncoderLayer(nn.Module):
     """Half feed-forward, mixer, convolution, half feed-forward, each with a residual; the mixer in MHSA's place.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, d_ffn : int
         Features; hidden features of both feed-forward networks.
     mixer : callable
@@ -78,8 +78,8 @@ class ConformerEncoderLayer(nn.Module):
 class ConformerEncoder(Encoder):
     """Conformer encoder; SpeechBrain's arguments, but ``mixer`` in place of ``attention_type`` and ``nhead``.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     num_layers, d_model, d_ffn : int
         Layers; features; hidden features of the feed-forward networks.
     mixer : callable
@@ -97,8 +97,8 @@ class ConformerEncoder(Encoder):
     layerdrop_prob : float
         Probability that training skips a layer.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> encoder = ConformerEncoder(num_layers=2, d_model=64, d_ffn=128)
     >>> out, _ = encoder(torch.rand(2, 50, 64))

@@ -16,8 +16,8 @@ from torch import nn
 def depthwise(x, conv, padding_mask=None, chunks=None):
     """Convolve each channel over time with zeros outside the utterance.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     x : torch.Tensor
         (B, D, T), channels first.
     conv : torch.nn.Conv1d
@@ -32,8 +32,8 @@ def depthwise(x, conv, padding_mask=None, chunks=None):
     torch.Tensor
         (B, D, T).
 
-    Example
-    -------
+    Examples
+    --------
     >>> conv = nn.Conv1d(1, 1, 3, groups=1, bias=False)
     >>> _ = nn.init.ones_(conv.weight)
     >>> depthwise(torch.ones(1, 1, 4), conv).flatten().tolist()
@@ -82,8 +82,8 @@ class ConformerConvolution(ConvolutionModule):
     masks the output only, so that an utterance's last frames see what its padding became before the depthwise
     convolution.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Channels.
     kernel_size : int
@@ -95,8 +95,8 @@ class ConformerConvolution(ConvolutionModule):
     dropout : float
         At the end.
 
-    Example
-    -------
+    Examples
+    --------
     >>> ConformerConvolution(16, 5)(torch.rand(2, 9, 16)).shape
     torch.Size([2, 9, 16])
     """
@@ -125,8 +125,8 @@ class ConformerConvolution(ConvolutionModule):
 class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):
     """SpeechBrain's CSGU with zeros, not reflections, outside the utterance, chunk-wise and streaming.
 
-    Example
-    -------
+    Examples
+    --------
     >>> SpatialGatingUnit(16, kernel_size=5)(torch.rand(2, 9, 16)).shape
     torch.Size([2, 9, 8])
     """
@@ -152,8 +152,8 @@ class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):
 class GatedConvolutionBranch(ConvolutionBranch):
     """Branchformer's cgMLP branch around :class:`SpatialGatingUnit`.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model : int
         Features in and out.
     linear_units : int
@@ -167,8 +167,8 @@ class GatedConvolutionBranch(ConvolutionBranch):
     use_linear_after_conv : bool
         A linear layer on the gate.
 
-    Example
-    -------
+    Examples
+    --------
     >>> GatedConvolutionBranch(16, 32, 5)(torch.rand(2, 9, 16)).shape
     torch.Size([2, 9, 16])
     """

@@ -24,8 +24,8 @@ class Encoder(nn.Module):
     Takes the arguments of SpeechBrain's own encoders and returns what they return, so that it can stand in their
     place. The mask of each utterance's padding is the only mask that ever exists here.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     layers : iterable of torch.nn.Module
         Each with ``forward(x, padding_mask, chunks)``, ``initial_state(batch_size, chunks)`` and
         ``stream(x, state)``.
@@ -55,8 +55,8 @@ class Encoder(nn.Module):
     ):
         """Encode (B, T, D).
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         src : torch.Tensor
             (B, T, D).
         src_mask : None
@@ -138,8 +138,8 @@ class Encoder(nn.Module):
     def forward_streaming(self, src, context, pos_embs=None):
         """Encode the next chunk; equal to :meth:`forward` with the same ``dynchunktrain_config``.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         src : torch.Tensor
             (B, C, D) with C the chunk size; the last chunk of a stream may be shorter.
         context : EncoderStreamingContext

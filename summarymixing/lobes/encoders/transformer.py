@@ -11,8 +11,8 @@ from summarymixing.mixers.summary import SummaryMixing
 class TransformerEncoderLayer(nn.Module):
     """Pre-norm Transformer layer: mixer and feed-forward network, each with a residual.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     d_model, d_ffn : int
         Features; hidden features of the feed-forward network.
     mixer : callable
@@ -49,8 +49,8 @@ class TransformerEncoderLayer(nn.Module):
 class TransformerEncoder(Encoder):
     """Transformer encoder; SpeechBrain's arguments, but ``mixer`` in place of ``attention_type`` and ``nhead``.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     num_layers, d_model, d_ffn : int
         Layers; features; hidden features of the feed-forward networks.
     mixer : callable
@@ -64,8 +64,8 @@ class TransformerEncoder(Encoder):
     layerdrop_prob : float
         Probability that training skips a layer.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> encoder = TransformerEncoder(num_layers=2, d_model=64, d_ffn=128)
     >>> out, _ = encoder(torch.rand(2, 50, 64))

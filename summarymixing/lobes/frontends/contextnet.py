@@ -17,8 +17,8 @@ class ContextNet(nn.Module):
     padding changes what it computes. In training that is left as it is; in evaluation every utterance goes through
     alone, and the batch does not change the answer.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     input_size : int
         Features a frame.
     output_size : int
@@ -28,8 +28,8 @@ class ContextNet(nn.Module):
     dropout : float
         After each block.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> net = ContextNet(80, output_size=64, alpha=0.0625).eval()
     >>> out, frames = net(torch.rand(2, 100, 80), torch.tensor([100, 41]))
@@ -59,8 +59,8 @@ class ContextNet(nn.Module):
     def forward(self, features, feature_counts):
         """Subsample a padded batch.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         features : torch.Tensor
             (B, T, input_size).
         feature_counts : torch.Tensor

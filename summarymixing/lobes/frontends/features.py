@@ -37,8 +37,8 @@ class LogMel(nn.Module):
     Two differences from SpeechBrain's ``Fbank``: nothing is clipped relative to the loudest frame of the
     utterance, which a stream cannot know, and samples behind an utterance's end are zeroed.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     n_mels : int
         Features a frame.
     sample_rate : int
@@ -51,8 +51,8 @@ class LogMel(nn.Module):
         Added to the energies before the logarithm's clamp takes over: quieter than this is all the same, 1e-10 for
         audio in [-1, 1].
 
-    Example
-    -------
+    Examples
+    --------
     >>> features, frames = LogMel()(torch.rand(2, 16000), torch.tensor([16000, 8000]))
     >>> features.shape, frames.tolist()
     (torch.Size([2, 101, 80]), [101, 51])
@@ -88,8 +88,8 @@ class LogMel(nn.Module):
     def forward(self, wavs, sample_counts):
         """Features of a padded batch.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs : torch.Tensor
             (B, samples) in [-1, 1].
         sample_counts : torch.Tensor
@@ -120,8 +120,8 @@ class LogMel(nn.Module):
     def stream(self, samples, state, final=False):
         """Features of the windows that ``samples`` completes.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         samples : torch.Tensor
             (B, n), the next samples.
         state : torch.Tensor
@@ -152,15 +152,15 @@ class GlobalNormalization(nn.Module):
     The running statistics are SpeechBrain's ``mean_std_update`` (which also sums over processes). They are buffers,
     so that they travel in the model's own state dict.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     size : int
         Features.
     num_batches : int
         Training batches that update the statistics.
 
-    Example
-    -------
+    Examples
+    --------
     >>> norm = GlobalNormalization(2)
     >>> x = torch.randn(4, 50, 2) * 3 + 5
     >>> y = norm(x)

@@ -50,8 +50,8 @@ class ConvolutionalFrontEnd(nn.Module):
     The published ASR settings are two 2-D blocks of 64 and 32 channels, 3 x 3, stride 2: four times fewer frames of
     640 features. One-dimensional blocks (time only) are much faster on a CPU.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     input_size : int
         Features a frame.
     channels : list of int
@@ -70,8 +70,8 @@ class ConvolutionalFrontEnd(nn.Module):
     ValueError
         If the lists differ in length or the kernel is even.
 
-    Example
-    -------
+    Examples
+    --------
     >>> front_end = ConvolutionalFrontEnd(80)
     >>> out, frames = front_end(torch.rand(2, 101, 80), torch.tensor([101, 51]))
     >>> out.shape, frames.tolist()
@@ -115,8 +115,8 @@ class ConvolutionalFrontEnd(nn.Module):
     def forward(self, features, feature_counts):
         """Subsample a padded batch.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         features : torch.Tensor
             (B, T, input_size).
         feature_counts : torch.Tensor
@@ -143,8 +143,8 @@ class ConvolutionalFrontEnd(nn.Module):
     def stream(self, features, state, final=False):
         """Output frames that the next features complete.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         features : torch.Tensor
             (B, n, input_size), n may be 0.
         state : list

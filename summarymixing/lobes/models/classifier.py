@@ -61,7 +61,7 @@ class Classifier(SpeechModel):
     encoder : SpeechEncoder
         Front end and encoder: waveform to frames.
     targets : dict of str to int
-        What is told of an utterance, and the number of its classes.
+        What is predicted of an utterance, and the number of its classes.
     pooling : callable
         Makes the pooling for frames of a given size: :class:`MeanPooling` or :class:`AttentivePooling`.
     dropout : float

@@ -13,7 +13,7 @@ from summarymixing.ops.positions import SinusoidalPositions
 
 
 class TransformerDecoder(nn.Module):
-    """Pre-norm Transformer decoder over tokens: SpeechBrain's layers, sinusoidal positions without an end.
+    """Pre-norm Transformer decoder over tokens: SpeechBrain's layers, sinusoidal positions with no maximum length.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class TransformerDecoder(nn.Module):
         In the feed-forward networks.
     summary_decoder : bool
         Replace self-attention by SummaryMixing with the running mean over u <= t, and keep cross-attention.
-        2307.07421 names a "Summary Decoder" in its results and defines it nowhere at hand; this is our reading.
+        2307.07421 names a "Summary Decoder" in its results; its definition was not found, and this is our reading.
     mixer : callable, optional
         ``mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
 

@@ -28,8 +28,8 @@ class SpeechEncoder(nn.Module):
     Frame counts follow from sample counts by the formulas of the features and the front end, never from rounding a
     relative length.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     features : LogMel
         Waveform to features.
     normalize : GlobalNormalization
@@ -46,8 +46,8 @@ class SpeechEncoder(nn.Module):
     augment : list of callable, optional
         SpectrogramDrop and the like, on the normalised features, in training only.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from summarymixing.lobes import ConformerEncoder, ConvolutionalFrontEnd, GlobalNormalization, LogMel
     >>> encoder = SpeechEncoder(
     ...     LogMel(), GlobalNormalization(80), ConvolutionalFrontEnd(80), ConformerEncoder(1, 64, 128)
@@ -101,8 +101,8 @@ class SpeechEncoder(nn.Module):
     def forward(self, wavs, wav_lens=None, chunks=None):
         """Encode a padded batch.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         wavs : torch.Tensor
             (B, samples) in [-1, 1] at the features' sample rate.
         wav_lens : torch.Tensor, optional
@@ -164,8 +164,8 @@ class SpeechEncoder(nn.Module):
     def make_streaming_context(self, chunks, batch_size=1):
         """A blank context for :meth:`forward_streaming`.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         chunks : DynChunkTrainConfig
             Chunk size in encoder frames, left context in chunks or None.
         batch_size : int
@@ -183,8 +183,8 @@ class SpeechEncoder(nn.Module):
     def forward_streaming(self, samples, context, final=False):
         """Encode what the next samples complete; equal to :meth:`forward` with the context's ``chunks``.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         samples : torch.Tensor
             (B, n), any n.
         context : SpeechStreamingContext

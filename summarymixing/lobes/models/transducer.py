@@ -104,8 +104,8 @@ class TransducerModel(SpeechModel):
     def predict(self, tokens, state=None):
         """Go on with the prediction network.
 
-        Arguments
-        ---------
+        Parameters
+        ----------
         tokens : torch.Tensor
             (B, U), the next tokens.
         state : tuple of torch.Tensor, optional

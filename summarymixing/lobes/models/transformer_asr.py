@@ -14,13 +14,13 @@ from summarymixing.ops.positions import SinusoidalPositions
 class MixerAsSelfAttention(nn.Module):
     """A mixer behind the calling convention of SpeechBrain's attention modules.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     mixer : summarymixing.mixers.Mixer
         What mixes; a decoder needs one that sees no future.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> layer = MixerAsSelfAttention(SummaryMixing(16, summary="causal"))
     >>> x = torch.rand(2, 5, 16)
@@ -41,14 +41,14 @@ class MixerAsSelfAttention(nn.Module):
 
 
 class TransformerASR(SpeechBrainTransformerASR):
-    """SpeechBrain's ``TransformerASR`` with an encoder given from outside and positions without an end.
+    """SpeechBrain's ``TransformerASR`` with an encoder given from outside and positions with no maximum length.
 
     Encodes and decodes with SpeechBrain's masks, searchers and ``EncoderWrapper``. Relative lengths are multiplied
     by the frames and rounded, as there: give frame counts over T, which :class:`~summarymixing.lobes.SpeechEncoder`
     counts exactly, rather than lengths in samples.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     tgt_vocab : int
         Tokens.
     input_size : int
@@ -70,13 +70,13 @@ class TransformerASR(SpeechBrainTransformerASR):
         Pre-norm decoder layers.
     summary_decoder : bool
         Replace the decoder's self-attention by SummaryMixing with the running mean over u <= t, and keep
-        cross-attention. 2307.07421 names a "Summary Decoder" in its results and defines it nowhere at hand; this is
-        our reading.
+        cross-attention. 2307.07421 names a "Summary Decoder" in its results; its definition was not found, and this
+        is our reading.
     decoder_mixer : callable, optional
         ``decoder_mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
 
-    Example
-    -------
+    Examples
+    --------
     >>> import torch
     >>> from summarymixing.lobes import ConformerEncoder
     >>> model = TransformerASR(30, 40, ConformerEncoder(1, 64, 128), d_model=64, nhead=4, num_decoder_layers=1)
@@ -183,8 +183,8 @@ class TransformerASR(SpeechBrainTransformerASR):
 def replace_decoder_attention(decoder, d_model, make):
     """Put a causal mixer in the place of every layer's self-attention; cross-attention stays.
 
-    Arguments
-    ---------
+    Parameters
+    ----------
     decoder : speechbrain.lobes.models.transformer.Transformer.TransformerDecoder
         Changed.
     d_model : int

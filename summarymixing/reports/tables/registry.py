@@ -19,7 +19,7 @@ PUBLISHED = Path(__file__).parent / "published"
 
 
 @dataclass(frozen=True)
-class Ours:
+class OwnColumn:
     """A column of our numbers, placed behind the published one that it belongs to.
 
     Attributes
@@ -51,7 +51,7 @@ class Table:
     ----------
     title : str
         Of the table.
-    ours : tuple of Ours
+    ours : tuple of OwnColumn
         Our columns.
     task : str, optional
         Class of the runs' task: recipes share names of experiments.
@@ -64,7 +64,7 @@ class Table:
     """
 
     title: str
-    ours: tuple[Ours, ...] = ()
+    ours: tuple[OwnColumn, ...] = ()
     task: str | None = None
     librispeech: bool = False
     needs: tuple[str, ...] = ()
@@ -78,8 +78,8 @@ class Table:
         )
 
 
-def _wer(split: str) -> Ours:
-    return Ours(split, lambda run, row: run.number("metrics", split, "wer"))
+def _wer(split: str) -> OwnColumn:
+    return OwnColumn(split, lambda run, row: run.number("metrics", split, "wer"))
 
 
 def _gpu_hours(run, row):
@@ -114,8 +114,8 @@ TABLES = {
         "LibriSpeech 960 h, CTC/attention encoder-decoder with language model: word error rate in %",
         (
             *(_wer(split) for split in ("dev-clean", "test-clean", "test-other")),
-            Ours("GPU h", _gpu_hours, digits=0),
-            Ours("GB", _gigabytes, digits=1),
+            OwnColumn("GPU h", _gpu_hours, digits=0),
+            OwnColumn("GB", _gigabytes, digits=1),
         ),
         task="Seq2Seq",
         librispeech=True,
@@ -125,13 +125,16 @@ TABLES = {
     "librispeech_parameters": Table(
         "LibriSpeech encoder-decoder: millions of parameters, of the encoder and of the whole model",
         # Older records call the whole model `encoder`.
-        (Ours("encoder (M)", _millions(), digits=1), Ours("whole (M)", _millions("model", "encoder"), digits=1)),
+        (
+            OwnColumn("encoder (M)", _millions(), digits=1),
+            OwnColumn("whole (M)", _millions("model", "encoder"), digits=1),
+        ),
         task="Seq2Seq",
     ),
     "librispeech_streaming": Table(
         "LibriSpeech 960 h, streaming transducer: greedy word error rate on test-clean in %",
         tuple(
-            Ours(
+            OwnColumn(
                 "self-attention", _streaming_wer, experiment=f"conformer_transducer_{name}", heading=f"{heading}, ours"
             )
             for name, heading in {
@@ -142,7 +145,7 @@ TABLES = {
         ),
         task="Transducer",
         librispeech=True,
-        note="Ours are from tools/evaluate_streaming.py.",
+        note="Our numbers are from tools/evaluate_streaming.py.",
     ),
     "mp3s": Table("Self-supervised encoders, frozen, MP3S probes: Welsh WER and SLURP accuracy in %"),
     "length_scaling": Table("Branchformer encoder-decoder: training memory and time against the length of utterances"),
