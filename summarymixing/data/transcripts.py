@@ -141,7 +141,7 @@ def asr_splits(experiment, record, prepare):
     DynamicItemDataset
         The training set.
     dict of str to DynamicItemDataset
-        The other splits.
+        All splits as they are: a run that shall overfit, to see that it can, is validated on what it learns.
     ShortFirst
         Batches of the training set.
     """
@@ -161,7 +161,7 @@ def asr_splits(experiment, record, prepare):
     rate, blank = hparams["sample_rate"], hparams["blank_index"]
     data = {split: asr_dataset(manifest, tokenizer, rate, blank) for split, manifest in manifests.items()}
     train_set, left_out = without_short_utterances(
-        data.pop(train_split), hparams["model"].frame_counts, tokenizer, rate, blank
+        data[train_split], hparams["model"].frame_counts, tokenizer, rate, blank
     )
     record.set("utterances_left_out", left_out)
     batches = dynamic_batches(

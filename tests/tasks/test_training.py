@@ -86,6 +86,11 @@ def log(tmp_path):
     return lambda: max(tmp_path.glob("*/log.txt"), key=lambda path: path.stat().st_mtime).read_text()
 
 
+def test_a_run_may_be_validated_on_what_it_learns(train):
+    task, _ = train(number_of_epochs=1, train_splits="[dev-clean]")
+    assert task.optimizer_step == 3 and "wer" in task.record.data["epochs"][0]
+
+
 def test_more_epochs_go_on_along_the_schedule_of_all_of_them(train, log):
     _, first = train(number_of_epochs=2)
     assert len(first) == 10 and first[-1] == 0
