@@ -80,6 +80,8 @@ def test_classes_of_several_targets_are_read(tmp_path):
     metrics = {"scenario_accuracy": 50.0, "scenario_majority_accuracy": 40.0}
     metrics |= {"action_accuracy": 0.0, "action_majority_accuracy": 60.0}
     references, measures = read_test(tmp_path, "test", metrics)
+    slightly_other = {**metrics, "action_accuracy": 0.01}  # as an earlier version may have recorded
+    assert read_test(tmp_path, "test", slightly_other)[1]["action_accuracy"].value == 0
     assert references == {"a": "play|set", "b": "alarm|set"} and list(references) == ["a", "b"]
     assert measures["scenario_accuracy"].parts.tolist() == [0, 1]
     assert [measure.title for measure in measures.values()] == ["scenario accuracy", "action accuracy"]
