@@ -80,16 +80,20 @@ def causal_weights(num_frames):
     return normalise(torch.ones(num_frames, num_frames, dtype=torch.float64).tril())
 
 
-def window_weights(num_frames, half_width, chunks=None):
+def window_weights(num_frames, half_width, chunks=None, edge="count"):
     """The mean over the visible frames at most ``half_width`` away.
+
+    With ``edge="paper"`` every frame has the weight of an inner window, so that the rows at the edges sum to less.
 
     Examples
     --------
     >>> window_weights(3, 1)[:2].tolist()
     [[0.5, 0.5, 0.0], [0.3333333333333333, 0.3333333333333333, 0.3333333333333333]]
+    >>> window_weights(3, 1, edge="paper")[0].tolist()
+    [0.3333333333333333, 0.3333333333333333, 0.0]
     """
-    near = distance(num_frames) <= half_width
-    return normalise((near & visible(num_frames, chunks)).double())
+    near = ((distance(num_frames) <= half_width) & visible(num_frames, chunks)).double()
+    return near / (2 * half_width + 1) if edge == "paper" else normalise(near)
 
 
 def decay_weights(num_frames, decay, chunks=None):
@@ -127,7 +131,8 @@ def summary_mixing_fast(mixer, x, chunks=None):
 def windowed_summary_mixing(mixer, x, chunks=None):
     """Windowed SummaryMixing: ``h_t = c([f(x_t); n_t; s_bar_t])``, n_t the mean around t."""
     local, s = mlp(mixer.local_proj, x), mlp(mixer.summary_proj, x)
-    window = mixer.window_norm(window_weights(len(x), mixer.half_width, chunks).to(s) @ s)
+    near = s if mixer.window_proj is None else mlp(mixer.window_proj, x)
+    window = mixer.window_norm(window_weights(len(x), mixer.half_width, chunks, mixer.edge).to(s) @ near)
     return combine(mixer, [mixer.local_norm(local), window, summary(mixer, s, chunks)])
 
 

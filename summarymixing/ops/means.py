@@ -148,11 +148,15 @@ def causal_mean(s, padding_mask=None):
     return (sums / counts.clamp(min=1)).to(s.dtype)
 
 
-def window_mean(s, half_width, padding_mask=None, chunks=None):
-    """Mean of the neighbourhood [t - half_width, t + half_width] (Windowed SummaryMixing, 2602.09043).
+#: What a window that is cut off is divided by: the frames that are left of it, or always 2k + 1.
+EDGES = ("count", "paper")
 
-    The cost does not depend on the width. At the edges of the utterance, and under ``chunks`` at the edges of what
-    frame t may see, the divisor is the number of real frames left in the window.
+
+def window_mean(s, half_width, padding_mask=None, chunks=None, edge="count"):
+    """Mean of the neighbourhood [t - half_width, t + half_width] (2602.09043, eq. 3).
+
+    The cost does not depend on the width. Windows are cut off at the edges of the utterance, and under ``chunks`` at
+    the edges of what frame t may see.
 
     Parameters
     ----------
@@ -164,6 +168,9 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
         (B, T) bool, True = padding.
     chunks : DynChunkTrainConfig, optional
         Cuts the window to the visible chunks.
+    edge : str
+        The divisor of a window that is cut off: "count", the real frames that are left of it; "paper", 2 half_width + 1
+        as for all others, so that the mean shrinks towards zero.
 
     Returns
     -------
@@ -172,8 +179,11 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
 
     Examples
     --------
-    >>> window_mean(torch.tensor([[[0.0], [3.0], [6.0], [9.0]]]), 1).flatten().tolist()
+    >>> s = torch.tensor([[[0.0], [3.0], [6.0], [9.0]]])
+    >>> window_mean(s, 1).flatten().tolist()
     [1.5, 3.0, 6.0, 7.5]
+    >>> window_mean(s, 1, edge="paper").flatten().tolist()
+    [1.0, 3.0, 6.0, 5.0]
     """
     first, last = window_bounds(s.shape[1], half_width, chunks, s.device)
 
@@ -183,6 +193,8 @@ def window_mean(s, half_width, padding_mask=None, chunks=None):
 
     s = _mask(s, padding_mask)
     sums = window_sums(s.to(_sum_dtype(s)), half_width, half_width) if chunks is None else between(s)
+    if edge == "paper":
+        return (sums / (2 * half_width + 1)).to(s.dtype)
     if padding_mask is None:
         counts = (last + 1 - first)[:, None]
     else:

@@ -58,6 +58,11 @@ CASES = [
     Case("fast", partial(mixers.SummaryMixingFast, summary_out_dim=24)),
     Case("windowed", partial(mixers.WindowedSummaryMixing, half_width=5)),
     Case("windowed_layernorm", partial(mixers.WindowedSummaryMixing, half_width=20, use_layernorm=True)),
+    Case("windowed_paper", partial(mixers.WindowedSummaryMixing, edge="paper")),
+    Case(
+        "windowed_two_summaries",
+        partial(mixers.WindowedSummaryMixing, shared_summary=False, summary_hid_dim=[24], summary_out_dim=8),
+    ),
     Case("regular_attention", mixers.RegularAttention, **ATTENTION),
     Case("relpos_attention", mixers.RelPosAttention, double=False, **ATTENTION),
     Case("rope_attention_head", partial(mixers.RoPEAttention, scale="head"), **ATTENTION),

@@ -87,6 +87,11 @@ def test_windowed_summary_is_the_mean():
         mixers.WindowedSummaryMixing(16, summary="decay")
 
 
+def test_unknown_edge_is_refused():
+    with pytest.raises(ValueError, match="edge='zero' is not one of count, paper"):
+        mixers.WindowedSummaryMixing(16, edge="zero")
+
+
 def test_bad_half_width_is_refused():
     with pytest.raises(ValueError, match="half_width=-1"):
         mixers.WindowedSummaryMixing(16, half_width=-1)

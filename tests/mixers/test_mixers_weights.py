@@ -108,6 +108,10 @@ ATTENTION = ["attention.in_proj_weight", "attention.out_proj.weight", "attention
             mixers.WindowedSummaryMixing(8, use_layernorm=True),
             [*PROJECTIONS, *NORMS, *COMBINER, "window_norm.w", "window_norm.b"],
         ),
+        (
+            mixers.WindowedSummaryMixing(8, shared_summary=False),
+            [*PROJECTIONS, *(key.replace("summary", "window") for key in PROJECTIONS[4:]), *COMBINER],
+        ),
         (mixers.RoPEAttention(8, nhead=2), ATTENTION),
         (mixers.Identity(8), []),
     ],

@@ -26,8 +26,8 @@ def chunk_frames(s, padding_mask=None, chunks=None):
     return means.chunk_mean(s, chunks, padding_mask).repeat_interleave(chunks.chunk_size, dim=1)[:, : s.shape[1]]
 
 
-def window_frames(s, padding_mask=None, half_width=None, chunks=None):
-    return means.window_mean(s, half_width, padding_mask, chunks)
+def window_frames(s, padding_mask=None, half_width=None, chunks=None, edge="count"):
+    return means.window_mean(s, half_width, padding_mask, chunks, edge)
 
 
 def decay_frames(s, padding_mask=None, decay=None, chunks=None):
@@ -110,17 +110,19 @@ def test_chunk_mean(length, chunks):
 
 
 @each_length
+@pytest.mark.parametrize("edge", means.EDGES)
 @pytest.mark.parametrize("half_width", HALF_WIDTHS)
-def test_window_mean(length, half_width):
-    kwargs = {"half_width": half_width}
+def test_window_mean(length, half_width, edge):
+    kwargs = {"half_width": half_width, "edge": edge}
     check(partial(window_frames, **kwargs), partial(reference.window_weights, **kwargs), length)
 
 
 @pytest.mark.parametrize("length", [1, 3, 111])
 @pytest.mark.parametrize("half_width", HALF_WIDTHS)
+@pytest.mark.parametrize("edge", means.EDGES)
 @pytest.mark.parametrize("chunks", CHUNKS, ids=name)
-def test_window_mean_under_chunks(length, half_width, chunks):
-    kwargs = {"half_width": half_width, "chunks": chunks}
+def test_window_mean_under_chunks(length, half_width, chunks, edge):
+    kwargs = {"half_width": half_width, "chunks": chunks, "edge": edge}
     check(partial(window_frames, **kwargs), partial(reference.window_weights, **kwargs), length)
 
 
