@@ -13,8 +13,8 @@ from summarymixing.utils.errors import InputError
 _SILENCE = 2.0**-15
 
 
-def read_audio(path, sample_rate=16000):
-    """Read a recording as one channel at `sample_rate`.
+def read_audio(path, sample_rate=16000, start=0.0, seconds=None):
+    """Read a recording, or a piece of it, as one channel at `sample_rate`.
 
     Every format that soundfile or FFmpeg reads will do (WAV, FLAC, MP3, Ogg, Opus, M4A, WebM, ...), at any sampling
     rate and with any number of channels: the channels are averaged, then the signal is resampled.
@@ -25,6 +25,10 @@ def read_audio(path, sample_rate=16000):
         The audio file.
     sample_rate : int
         Wanted sampling rate in hertz.
+    start : float
+        Seconds into the recording at which the piece begins.
+    seconds : float, optional
+        Length of the piece, which ends with the recording at the latest; by default all that is left.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def read_audio(path, sample_rate=16000):
     torch.Size([16000])
     """
     blocks = []
-    for rate, piece in itertools.groupby(_mono(path), key=lambda block: block[0]):
+    for rate, piece in itertools.groupby(_first(seconds, _mono(path, start)), key=lambda block: block[0]):
         blocks += resampled((block for _, block in piece), rate, sample_rate)
     signal = numpy.concatenate(blocks) if blocks else numpy.zeros(0, numpy.float32)
     if len(signal) == 0:
@@ -132,9 +136,22 @@ def inspect_audio(path, minimum_seconds=0.025, allow_silence=False):
     return seconds
 
 
-def _mono(path):
+def _first(seconds, blocks):
+    """The blocks of the first seconds; nothing behind them is decoded."""
+    if seconds is None:
+        yield from blocks
+        return
+    for rate, block in blocks:
+        wanted = round(seconds * rate)
+        if wanted <= 0:
+            return
+        yield rate, block[:wanted]
+        seconds -= len(block) / rate
+
+
+def _mono(path, start=0.0):
     """Yield (rate, samples) of one channel; never an empty block."""
-    for rate, block in decode(path):
+    for rate, block in decode(path, start):
         if len(block) == 0:
             continue
         mono = numpy.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else block.mean(axis=1)

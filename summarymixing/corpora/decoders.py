@@ -31,13 +31,15 @@ _MP3_HEADER = re.compile(rb"\xff[\xe2-\xff]..\0{9,32}(?:Xing|Info)", re.DOTALL)
 _PACKETS_A_DAMAGED_ONE = 10
 
 
-def decode(path):
+def decode(path, start=0.0):
     """Decode a recording to its end, one block after the other.
 
     Parameters
     ----------
     path : str or pathlib.Path
         An audio file, or a video with a sound track (the first one is taken).
+    start : float
+        Seconds to leave out at its beginning. In WAV, FLAC and their like they are skipped, elsewhere decoded.
 
     Yields
     ------
@@ -66,10 +68,10 @@ def decode(path):
             sound = _open_soundfile(file)
             if sound:
                 with sound:
-                    yield from _soundfile_blocks(path, sound)
+                    yield from _soundfile_blocks(path, sound, start)
             else:
                 file.seek(0)
-                yield from _ffmpeg_blocks(path, file)
+                yield from _behind(start, _ffmpeg_blocks(path, file))
     except FileNotFoundError as error:
         # Several errors of FFmpeg are also of this kind.
         reason = (
@@ -102,18 +104,30 @@ def _open_soundfile(file):
     return None
 
 
-def _soundfile_blocks(path, sound):
+def _soundfile_blocks(path, sound, start):
     for pattern in _TRUNCATED:
         length = pattern.search(sound.extra_info)
         if length and int(length["found"]) < int(length["stated"]) < _UNKNOWN_LENGTH:
             raise InputError(f"{path}: truncated, its header states {length['stated']}, there are {length['found']}")
-    left = sound.frames
+    first = min(round(start * sound.samplerate), sound.frames)
+    if first:
+        sound.seek(first)
+    left = sound.frames - first
     while left > 0:
         block = sound.read(min(left, _BLOCK), dtype="float32", always_2d=True)
         if len(block) == 0:
             raise InputError(f"{path}: truncated, its last {left} samples are missing")
         left -= len(block)
         yield sound.samplerate, block
+
+
+def _behind(start, blocks):
+    """Drop the first seconds."""
+    for rate, block in blocks:
+        skip = min(round(start * rate), len(block))
+        start -= skip / rate
+        if skip < len(block):
+            yield rate, block[skip:]
 
 
 def _ffmpeg_blocks(path, file):

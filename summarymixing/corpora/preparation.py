@@ -119,7 +119,7 @@ def prepare_split(
         else:
             rows.append({"ID": printable(record_id), **row})
     bad.close(total=len(ids))
-    _report_choice(split, manifest_folder / f"{split}.left_out.csv", chosen_out, len(ids), rows)
+    report_choice(split, manifest_folder / f"{split}.left_out.csv", chosen_out, len(ids), rows)
     write_manifest(manifest, rows, fields)
     # After the manifest: settings that are present vouch for a complete manifest.
     with atomic_open(settings_file) as file:
@@ -138,8 +138,27 @@ def _unwritable(row):
     return None
 
 
-def _report_choice(split, report, chosen_out, total, rows):
-    """Name and count the records that are left out by choice."""
+def report_choice(split, report, chosen_out, total, rows):
+    """Name and count the records that are left out by choice.
+
+    Parameters
+    ----------
+    split : str
+        Name of the manifest.
+    report : pathlib.Path
+        The CSV file that names them; one of an earlier call is removed if there are none.
+    chosen_out : list of dict
+        Their ``ID``, ``file`` and ``reason``.
+    total : int
+        Records of the split.
+    rows : list
+        What is left.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
     if not chosen_out:
         report.unlink(missing_ok=True)
         return
