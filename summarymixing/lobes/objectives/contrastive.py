@@ -1,0 +1,164 @@
+"""The contrastive objective of wav2vec 2.0: tell a masked frame's quantised latent from those of other frames."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from summarymixing.lobes.objectives.masked import PretrainingOutput
+from summarymixing.lobes.objectives.quantizer import GumbelQuantizer
+from summarymixing.ops.negatives import sample_negatives
+from summarymixing.ops.perplexity import perplexity
+
+#: Masked frames whose candidates are in memory together.
+_BLOCK = 1024
+
+
+class Contrastive(nn.Module):
+    """Contrastive loss over quantised latents, and a reward for using all codes (2006.11477, eq. 2 to 4).
+
+    For each masked frame t with the encoder's output c_t and the quantised latent q_t::
+
+        L = sum_t -log( exp(cos(c_t, q_t) / temperature) / sum_q~ exp(cos(c_t, q~) / temperature) )
+            + diversity_weight * masked frames * (G V - sum_g perplexity_g) / (G V)
+
+    q~ runs over q_t and the distractors, from which those with the codes of q_t are left out. The latents are the
+    front end's output. The sum over masked frames is that of the published recipes (2407.13377): a batch counts by how
+    much it masks.
+
+    Parameters
+    ----------
+    speech_encoder : SpeechEncoder
+        Whose front end makes the latents, and whose encoder predicts.
+    quantizer : callable
+        ``quantizer(input_size)`` gives a :class:`~summarymixing.lobes.objectives.quantizer.GumbelQuantizer`.
+    size : int
+        Features of c_t and q_t.
+    negatives : int
+        Distractors of each masked frame.
+    temperature : float
+        What similarities are divided by.
+    diversity_weight : float
+        Of the reward.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from summarymixing.lobes.objectives.masked import MaskedFrames
+    >>> sizes = SimpleNamespace(front_end=SimpleNamespace(output_size=8), d_model=16)
+    >>> objective = Contrastive(sizes, size=32)
+    >>> masked = MaskedFrames(torch.rand(2, 50) < 0.5, torch.tensor([50, 50]))
+    >>> output = objective(torch.rand(len(masked), 16), torch.rand(2, 50, 8), None, masked)
+    >>> output.loss.shape, output.code_counts.shape
+    (torch.Size([]), torch.Size([2, 320]))
+    """
+
+    #: An utterance with one masked frame has no distractor.
+    fewest_masked = 2
+
+    def __init__(
+        self,
+        speech_encoder,
+        quantizer=GumbelQuantizer,
+        size=256,
+        negatives=100,
+        temperature=0.1,
+        diversity_weight=0.1,
+    ):
+        super().__init__()
+        self.quantizer = quantizer(speech_encoder.front_end.output_size)
+        groups, self.codes, entry_size = self.quantizer.entries.shape
+        self.target_proj = nn.Linear(groups * entry_size, size)
+        self.prediction_proj = nn.Linear(speech_encoder.d_model, size)
+        self.negatives, self.temperature, self.diversity_weight = negatives, temperature, diversity_weight
+
+    def set_step(self, step):
+        """Anneal the quantiser's temperature to where it is after so many optimizer steps."""
+        self.quantizer.set_step(step)
+
+    def forward(self, hidden, frames, features, masked):
+        """The loss of a batch.
+
+        Parameters
+        ----------
+        hidden : torch.Tensor
+            (N, d_model), the encoder's output at the masked frames.
+        frames : torch.Tensor
+            (B, T, front_end.output_size), the front end's output, before anything is masked.
+        features : object
+            Unused here.
+        masked : MaskedFrames
+            N of them.
+
+        Returns
+        -------
+        PretrainingOutput
+        """
+        quantized = self.quantizer(masked.of(frames))
+        negatives = sample_negatives(masked.counts, self.negatives).to(hidden.device, non_blocking=True)
+        own = torch.arange(len(masked), device=hidden.device).unsqueeze(1)
+        candidates = torch.cat([own, negatives], dim=1)  # [N, 1 + K]
+        # By their codes: a straight-through vector is rounded, so that equal codes give vectors that are not quite.
+        same = quantized.codes[negatives] == quantized.codes.unsqueeze(1)
+        predictions, targets = self.prediction_proj(hidden), self.target_proj(quantized.vectors)
+        logits = cosine_similarities(predictions, targets, candidates) / self.temperature
+        logits = torch.cat([logits[:, :1], logits[:, 1:].masked_fill(same, -torch.inf)], dim=1)
+        losses = logits.logsumexp(1) - logits[:, 0]
+        diversity = 1 - perplexity(quantized.probabilities).sum() / quantized.probabilities.numel()
+        with torch.no_grad():
+            correct = (logits[:, :1] > logits[:, 1:]).all(1).sum()
+            chance = (1 / (1 + _distinct(quantized.codes[negatives].masked_fill(same, -1)))).sum()
+        return PretrainingOutput(
+            loss=losses.sum() + self.diversity_weight * len(masked) * diversity,
+            masked=len(masked),
+            frames=masked.frames,
+            correct=correct,
+            chance=chance,
+            code_counts=quantized.counts.detach(),
+            code_probabilities=quantized.probabilities.detach(),
+            losses=masked.sum_by_utterance(losses.detach()),
+        )
+
+
+def _distinct(codes):
+    """How many different codes there are in each row of (N, K), (N,); -1 is none."""
+    codes = codes.sort(1).values
+    return (codes[:, 0] >= 0).int() + (codes[:, 1:] > codes[:, :-1]).sum(1)
+
+
+def cosine_similarities(x, y, candidates):
+    """Similarity of each x to some of y, in float32 whatever the autocast type.
+
+    Block after block, and in training each block once more for its gradient: to keep them would take more memory than
+    most layers of an encoder.
+
+    Parameters
+    ----------
+    x, y : torch.Tensor
+        (N, D), (M, D).
+    candidates : torch.Tensor
+        (N, K) int64, rows of y.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, K) float32, -1 to 1.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[2.0, 0.0]])
+    >>> cosine_similarities(x, torch.tensor([[0.0, 1.0], [3.0, 0.0]]), torch.tensor([[0, 1, 1]]))
+    tensor([[0., 1., 1.]])
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = F.normalize(x.float(), dim=-1), F.normalize(y.float(), dim=-1)
+        blocks = zip(x.split(_BLOCK), candidates.split(_BLOCK), strict=True)
+        again = partial(checkpoint, _products, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([again(part, y, rows) for part, rows in blocks])
+
+
+def _products(x, y, rows):
+    # An embedding's backward pass adds rows faster on a CPU than that of an index.
+    return torch.bmm(F.embedding(rows, y), x.unsqueeze(-1)).squeeze(-1)
