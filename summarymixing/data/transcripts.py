@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import describe, read_manifest
+from summarymixing.data.subsets import draw_minutes
 from summarymixing.data.tokenizer import fetch_tokenizer, load_tokenizer, train_tokenizer
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
@@ -181,17 +182,17 @@ def prepared_manifests(experiment, record, prepare):
     Parameters
     ----------
     experiment : summarymixing.experiment.load.Experiment
-        With ``data_folder``, ``train_splits``, ``valid_split``, ``test_splits`` and ``max_bad_fraction`` in its YAML
-        file.
+        With ``data_folder``, ``train_splits``, ``train_minutes``, ``subset_seed``, ``valid_split``, ``test_splits``
+        and ``max_bad_fraction`` in its YAML file.
     record : summarymixing.experiment.record.RunRecord
-        Receives the key ``data``.
+        Receives the key ``data``, with what :func:`~summarymixing.data.subsets.draw_minutes` has drawn.
     prepare : callable
         ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes them.
 
     Returns
     -------
     str
-        Name of the training set.
+        Name of the training set; of a part of it, such as ``train_10min``, if ``train_minutes`` is set.
     dict of str to pathlib.Path
         The manifest of each split, the training set's among them.
     """
@@ -201,7 +202,15 @@ def prepared_manifests(experiment, record, prepare):
     splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
     run_on_main(prepare, args=[hparams["data_folder"], run.manifests, splits, hparams["max_bad_fraction"]])
     manifests = {split: run.manifest(split) for split in splits}
-    record.set("data", describe(manifests))
+    minutes, drawn = hparams["train_minutes"], {}
+    if minutes is not None:
+        whole, train_split = manifests[train_split], f"{train_split}_{minutes:g}min"
+        kept = {split: manifests[split] for split in [hparams["valid_split"], *hparams["test_splits"]]}
+        manifests = {train_split: run.manifest(train_split), **kept}
+        # Only the main process, which writes the record, learns what was drawn.
+        arguments = [whole, manifests[train_split], minutes, hparams["subset_seed"]]
+        drawn = {"train_subset": run_on_main(draw_minutes, args=arguments)}
+    record.set("data", {**describe(manifests), **drawn})
     return train_split, manifests
 
 

@@ -36,10 +36,11 @@ _BOUNDS = {
         ),
         (_WHOLE, 0, None, False),
     ),
-    **dict.fromkeys(("seed", "synthetic_seed", "data_seed"), (_WHOLE, 0, LARGEST, False)),
+    **dict.fromkeys(("seed", "synthetic_seed", "data_seed", "subset_seed"), (_WHOLE, 0, LARGEST, False)),
     "sample_rate": (_WHOLE, 1000, None, False),
     **dict.fromkeys(("max_batch_length", "synthetic_minutes"), (_ANY, "above 0", None, False)),
     **dict.fromkeys(("max_bad_fraction", "ctc_weight", "label_smoothing"), (_ANY, 0, 1, False)),
+    "train_minutes": (_ANY, "above 0", None, True),
     "warmup_fraction": (_ANY, 0, 1, True),  # null where lr_schedule holds its own warm-up
     "max_grad_norm": (_ANY, 0, None, False),
 }

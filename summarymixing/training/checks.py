@@ -2,11 +2,12 @@
 
 from summarymixing.utils.errors import InputError
 
-#: Typed keys, and the keys of which one must be set for them to have an effect.
+#: Typed keys, the keys of which one must be set for them to have an effect, and what these give.
 _NEEDS = {
-    "word_score": ("ngram_lm",),
-    "lm_weight": ("ngram_lm", "language_model"),
-    "lm_model": ("language_model",),
+    "word_score": (("ngram_lm",), "a language model"),
+    "lm_weight": (("ngram_lm", "language_model"), "a language model"),
+    "lm_model": (("language_model",), "a language model"),
+    "subset_seed": (("train_minutes",), "a part of the training set to draw"),
 }
 #: Typed keys, and the key that must be null for them to have an effect.
 _REPLACED = {
@@ -39,10 +40,10 @@ def check_settings(experiment):
     summarymixing.utils.errors.InputError: --word_score does nothing without a language model; set --ngram_lm too, ...
     """
     values = {**experiment.hparams, **experiment.run_opts}
-    for key, needed in _NEEDS.items():
+    for key, (needed, what) in _NEEDS.items():
         known = [name for name in needed if name in values]
         if key in experiment.overrides and known and all(values[name] is None for name in known):
-            raise InputError(f"--{key} does nothing without a language model; set --{known[0]} too, or leave it out")
+            raise InputError(f"--{key} does nothing without {what}; set --{known[0]} too, or leave it out")
     for key, other in _REPLACED.items():
         # What was typed: the recipe may have put its own folder in the place of null.
         if key in experiment.overrides and experiment.overrides.get(other) is not None:
