@@ -6,16 +6,21 @@ from summarymixing.lobes.encoders.branchformer import BranchformerEncoder
 from summarymixing.lobes.encoders.conformer import ConformerEncoder
 from summarymixing.lobes.encoders.transformer import TransformerEncoder
 from summarymixing.lobes.frontends.contextnet import ContextNet
-from summarymixing.lobes.frontends.features import GlobalNormalization, LogMel
+from summarymixing.lobes.frontends.features import GlobalNormalization, LogMel, UtteranceNormalization, Waveform
+from summarymixing.lobes.frontends.latents import LatentExtractor
 from summarymixing.lobes.frontends.subsampling import ConvolutionalFrontEnd
 from summarymixing.lobes.models.classifier import AttentivePooling, Classifier, MeanPooling
 from summarymixing.lobes.models.ctc import CTCModel
 from summarymixing.lobes.models.encoder_decoder import EncoderDecoder, TransformerDecoder
 from summarymixing.lobes.models.model_view import ModelView
+from summarymixing.lobes.models.pretraining import PretrainingModel
 from summarymixing.lobes.models.speech_encoder import SpeechEncoder
 from summarymixing.lobes.models.speech_model import SpeechModel
 from summarymixing.lobes.models.transducer import TransducerModel
 from summarymixing.lobes.models.transformer_asr import TransformerASR
+from summarymixing.lobes.objectives.contrastive import Contrastive
+from summarymixing.lobes.objectives.quantizer import GumbelQuantizer
+from summarymixing.lobes.objectives.random_projection import RandomProjection
 
 __all__ = [
     "AttentivePooling",
@@ -24,18 +29,25 @@ __all__ = [
     "Classifier",
     "ConformerEncoder",
     "ContextNet",
+    "Contrastive",
     "ConvolutionalFrontEnd",
     "EncoderDecoder",
     "GlobalNormalization",
+    "GumbelQuantizer",
+    "LatentExtractor",
     "LogMel",
     "MeanPooling",
     "ModelView",
+    "PretrainingModel",
+    "RandomProjection",
     "SpeechEncoder",
     "SpeechModel",
     "TransducerModel",
     "TransformerASR",
     "TransformerDecoder",
     "TransformerEncoder",
+    "UtteranceNormalization",
+    "Waveform",
 ]
 
 

@@ -117,6 +117,16 @@ def speech_encoder(mixer=mixers.SummaryMixing, two_dimensional=False, positions=
     return model.eval()
 
 
+def latent_encoder(waveform, mixer=mixers.SummaryMixing):
+    """A small SpeechEncoder as self-supervised learning has it, over the waveform or over log-mel features."""
+    torch.manual_seed(0)
+    features = lobes.Waveform() if waveform else lobes.LogMel(n_mels=20)
+    front_end = lobes.LatentExtractor(1, 8) if waveform else lobes.LatentExtractor(20, 8, (3, 3), (2, 1))
+    encoder = lobes.ConformerEncoder(2, D, 24, mixer, kernel_size=KERNEL)
+    model = lobes.SpeechEncoder(features, lobes.UtteranceNormalization(), front_end, encoder, positions=True)
+    return randomise(model)
+
+
 def noise(*lengths):
     """Noise of these many samples whose loudness changes every 50 ms, zero-padded to (B, samples)."""
     generator = torch.Generator().manual_seed(sum(lengths))
@@ -140,5 +150,6 @@ def tools():
         ragged=ragged,
         randomise=randomise,
         speech_encoder=speech_encoder,
+        latent_encoder=latent_encoder,
         noise=noise,
     )

@@ -1,4 +1,4 @@
-"""Log-mel features that do not depend on the batch and can be computed as the audio arrives."""
+"""Features that do not depend on the batch: log-mel, the waveform itself, and what normalises them."""
 
 import torch
 import torch.nn.functional as F
@@ -144,6 +144,63 @@ class LogMel(nn.Module):
             return samples.new_zeros(samples.shape[0], 0, self.output_size), samples
         used = (frames - 1) * self.hop + self.window
         return self._log_mel(samples[:, :used]), samples[:, frames * self.hop :].clone()
+
+
+class Waveform(nn.Module):
+    """The samples themselves, one feature a frame, for front ends that start from the waveform.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+
+    Examples
+    --------
+    >>> features, frames = Waveform()(torch.rand(2, 16000), torch.tensor([16000, 8000]))
+    >>> features.shape, frames.tolist()
+    (torch.Size([2, 16000, 1]), [16000, 8000])
+    """
+
+    output_size = hop = 1
+
+    def __init__(self, sample_rate=16000):
+        super().__init__()
+        self.sample_rate = sample_rate
+
+    def frame_counts(self, sample_counts):
+        """Frames of utterances of so many samples: as many."""
+        return sample_counts
+
+    def forward(self, wavs, sample_counts):
+        """(B, samples) to (B, samples, 1), and the counts."""
+        return wavs.unsqueeze(-1), sample_counts
+
+
+class UtteranceNormalization(nn.Module):
+    """Mean 0 and variance 1 of each feature over the real frames of each utterance.
+
+    SpeechBrain's ``InputNormalization(norm_type="sentence")`` for log-mel features, the LayerNorm over all samples that
+    wav2vec 2.0 begins with for the waveform. A stream does not know these means until it has ended.
+
+    Examples
+    --------
+    >>> x = torch.randn(4, 50, 2) * 3 + 5
+    >>> y = UtteranceNormalization()(x)
+    >>> bool((y.mean(1).abs() < 1e-5).all()), bool((y.var(1, correction=0) - 1 < 1e-4).all())
+    (True, True)
+    """
+
+    def forward(self, x, padding_mask=None):
+        """Normalise (B, T, F); padding, (B, T) True, counts for nothing. Features that never change become 0."""
+        if padding_mask is None:
+            behind, counts = torch.zeros((), dtype=torch.bool, device=x.device), x.shape[1]
+        else:
+            behind = padding_mask.unsqueeze(-1)
+            counts = (~behind).sum(1, keepdim=True).clamp(min=1)
+        mean = x.masked_fill(behind, 0.0).sum(1, keepdim=True) / counts
+        centred = (x - mean).masked_fill(behind, 0.0)
+        variance = centred.square().sum(1, keepdim=True) / counts
+        return centred / variance.sqrt().clamp(min=1e-5)
 
 
 class GlobalNormalization(nn.Module):

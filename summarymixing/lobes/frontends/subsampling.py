@@ -65,6 +65,11 @@ class ConvolutionalFrontEnd(nn.Module):
     activation : type
         After each block's LayerNorm.
 
+    Attributes
+    ----------
+    centre : int
+        The input frame on which output frame 0 is centred.
+
     Raises
     ------
     ValueError
@@ -77,6 +82,8 @@ class ConvolutionalFrontEnd(nn.Module):
     >>> out.shape, frames.tolist()
     (torch.Size([2, 26, 640]), [26, 13])
     """
+
+    centre = 0
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from speechbrain.utils.dynamic_chunk_training import DynChunkTrainConfig
 from torch import nn
 
 from summarymixing.lobes.encoders.stack import EncoderStreamingContext
+from summarymixing.lobes.frontends.features import UtteranceNormalization
 from summarymixing.ops.masks import padding_mask_from_counts
 from summarymixing.ops.positions import SinusoidalPositions
 
@@ -30,16 +31,16 @@ class SpeechEncoder(nn.Module):
 
     Parameters
     ----------
-    features : LogMel
+    features : LogMel or Waveform
         Waveform to features.
-    normalize : GlobalNormalization
+    normalize : GlobalNormalization or UtteranceNormalization
         Feature normalisation.
-    front_end : ConvolutionalFrontEnd
+    front_end : ConvolutionalFrontEnd or LatentExtractor
         Subsampling.
     encoder : torch.nn.Module
         One of this package's encoders; its ``d_model`` is this module's output size.
     dropout : float
-        On the encoder's input.
+        On the encoder's input, before positions are added.
     positions : torch.nn.Module or bool, optional
         ``positions(x, start)`` gives what is added to the encoder's input, (1 or B, T, D), from frame number ``start``
         on, such as :class:`~summarymixing.ops.positions.SinusoidalPositions`, for which ``True`` stands.
@@ -117,9 +118,7 @@ class SpeechEncoder(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
-        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
-        x = self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0]
-        return x, counts
+        return self.encode_frames(*self.extract_frames(*self.extract_features(wavs, wav_lens)), chunks)
 
     def hidden_states(self, wavs, wav_lens=None, chunks=None):
         """Encode a padded batch, and give what every layer gives.
@@ -137,29 +136,82 @@ class SpeechEncoder(nn.Module):
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
-        x, counts, padding_mask = self._before_layers(wavs, wav_lens)
+        frames, counts = self.extract_frames(*self.extract_features(wavs, wav_lens))
+        padding_mask = padding_mask_from_counts(counts, frames.shape[1], frames.device)
+        x = self._encoder_input(frames, 0)
         output, states = self.encoder.encode(x, padding_mask, chunks)
         states = [*states[:-1], output]
         if padding_mask is not None:
             states = [state.masked_fill(padding_mask.unsqueeze(-1), 0.0) for state in states]
         return states, counts
 
-    def _before_layers(self, wavs, wav_lens):
+    def extract_features(self, wavs, wav_lens=None):
+        """The first of three steps that make :meth:`forward`: normalised features.
+
+        Parameters
+        ----------
+        wavs, wav_lens
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, M, F).
+        torch.Tensor
+            (B,) int64 counts of feature frames, on the CPU.
+        """
         x, counts = self.features(wavs, self.sample_counts(wavs, wav_lens))
-        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
-        x = self.normalize(x, padding_mask)
+        return self.normalize(x, padding_mask_from_counts(counts, x.shape[1], x.device)), counts
+
+    def extract_frames(self, features, feature_counts):
+        """The second step: augmentation, in training, and the front end.
+
+        Parameters
+        ----------
+        features, feature_counts : torch.Tensor
+            As :meth:`extract_features` gives them.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, front_end.output_size), zero at padding.
+        torch.Tensor
+            (B,) int64 frame counts, on the CPU.
+        """
         if self.training:
             for augment in self.augment:
-                x = augment(x)
-        x, counts = self.front_end(x, counts)
-        padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
-        return self._encoder_input(x, 0), counts, padding_mask
+                features = augment(features)
+        return self.front_end(features, feature_counts)
 
-    def _encoder_input(self, x, start):
-        x = self.input_proj(x)
-        if self.positions is not None:
-            x = x + self.positions(x, start)
-        return self.dropout(x)
+    def encode_frames(self, frames, counts, chunks=None, replace=None):
+        """The third step: the encoder.
+
+        Parameters
+        ----------
+        frames, counts : torch.Tensor
+            As :meth:`extract_frames` gives them.
+        chunks : DynChunkTrainConfig, optional
+            What a frame may see.
+        replace : callable, optional
+            ``replace(x)`` is what the encoder is given in place of the projected frames x, (B, T, D), before positions
+            are added.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, D), zero at padding.
+        torch.Tensor
+            ``counts``.
+        """
+        padding_mask = padding_mask_from_counts(counts, frames.shape[1], frames.device)
+        x = self._encoder_input(frames, 0, replace)
+        return self.encoder(x, src_key_padding_mask=padding_mask, dynchunktrain_config=chunks)[0], counts
+
+    def _encoder_input(self, x, start, replace=None):
+        x = self.dropout(self.input_proj(x))
+        if replace is not None:
+            x = replace(x)
+        return x if self.positions is None else x + self.positions(x, start)
 
     def make_streaming_context(self, chunks, batch_size=1):
         """A blank context for :meth:`forward_streaming`.
@@ -170,7 +222,14 @@ class SpeechEncoder(nn.Module):
             Chunk size in encoder frames, left context in chunks or None.
         batch_size : int
             Streams that advance together.
+
+        Raises
+        ------
+        ValueError
+            If the normalisation, the front end or a mixer needs whole utterances.
         """
+        if isinstance(self.normalize, UtteranceNormalization):
+            raise ValueError("UtteranceNormalization does not stream: take GlobalNormalization for a model that shall.")
         waiting = self.input_proj.weight.new_zeros(batch_size, 0, self.front_end.output_size)
         return SpeechStreamingContext(
             chunks,

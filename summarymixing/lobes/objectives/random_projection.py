@@ -84,9 +84,10 @@ class RandomProjection(nn.Module):
             (N, codebooks) int64.
         """
         with torch.autocast(features.device.type, enabled=False):
-            behind = (num_frames - 1) * self.stride + self.stack + self.first - features.shape[1]
-            padded = F.pad(features.float(), (0, 0, -self.first, behind))
-            stacked = padded.unfold(1, self.stack, self.stride).flatten(2)  # [B, T, F * stack]
+            end = self.first + (num_frames - 1) * self.stride + self.stack
+            padded = F.pad(features.float(), (0, 0, max(0, -self.first), max(0, end - features.shape[1])))
+            windows = padded[:, max(0, self.first) :].unfold(1, self.stack, self.stride)
+            stacked = windows[:, :num_frames].flatten(2)  # [B, T, F * stack]
             projected = F.linear(masked.of(stacked), self.projection).unflatten(-1, (len(self.entries), -1))
             # Of entries of one length, the nearest is the one with the largest product, however long the other is.
             return torch.einsum("nke,kve->nkv", projected, self.entries).argmax(-1)
