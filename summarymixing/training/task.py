@@ -33,7 +33,8 @@ from summarymixing.utils.seeds import step_seed
 logger = logging.getLogger(__name__)
 
 
-def _ends_an_epoch(checkpoint):
+def ends_an_epoch(checkpoint):
+    """Whether a checkpoint of SpeechBrain's was written behind the validation of an epoch."""
     return "epoch" in checkpoint.meta
 
 
@@ -68,6 +69,8 @@ class Task(sb.Brain):
     without_loss = ()
     #: Since when and of what the next line of the log tells.
     logged_at, audio_since, batches_since = 0.0, 0.0, 0
+    #: Norm of the last step's gradients before they were clipped, a tensor.
+    gradient_norm = None
     #: Name of the present test set.
     evaluating = "test"
 
@@ -270,13 +273,17 @@ class Task(sb.Brain):
 
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, and set its learning rate."""
-        # Each process drops and distorts in its own way.
-        seed = step_seed(self.hparams.seed, self.epoch, self.step, process_count(), process_rank())
+        # By the number of the batch among those of all processes: each drops and distorts in its own way.
+        seed = step_seed(self.hparams.seed, self.epoch, self.batch_number())
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
         self._freeze()
         if should_step or self._ends_epoch():
             self.schedule(self.optimizer)
+
+    def batch_number(self):
+        """Number of the present batch among those of all processes, from 1."""
+        return (self.step - 1) * process_count() + process_rank() + 1
 
     def _ends_epoch(self):
         """Whether this is the last batch of the epoch, behind which the gradients gathered so far make a step."""
@@ -302,7 +309,7 @@ class Task(sb.Brain):
         """As SpeechBrain's, which clips the gradients of the optimizer's first parameter group alone."""
         self.scaler.unscale_(self.optimizer)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         if not self.scaler.is_enabled() and self.skip_nonfinite_grads:
             self.check_gradients()
         self.scaler.step(self.optimizer)
@@ -394,13 +401,23 @@ class Task(sb.Brain):
                 logger.log_stats({"epoch": epoch, "lr": lr}, train_stats=self.train_stats, valid_stats=valid)
             self.record.epoch(epoch, **self.train_stats, **valid)
             self.schedule.after_epoch(epoch, stage_loss)
-            self.checkpointer.save_and_keep_only(
-                meta={"epoch": epoch, **valid}, num_to_keep=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
-            )
+            self.keep_checkpoint({"epoch": epoch, **valid})
             # One from within an epoch must take no place among those that are averaged; it is of no more use.
-            self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=lambda c: not _ends_an_epoch(c))
+            self.checkpointer.delete_checkpoints(num_to_keep=0, ckpt_predicate=lambda c: not ends_an_epoch(c))
         else:
             self.test_loss = stage_loss
+
+    def keep_checkpoint(self, meta):
+        """Write the checkpoint of a finished epoch, and keep as many of them as will be averaged.
+
+        Parameters
+        ----------
+        meta : dict
+            What is known of the epoch.
+        """
+        self.checkpointer.save_and_keep_only(
+            meta=meta, num_to_keep=self.hparams.avg_checkpoints, ckpt_predicate=ends_an_epoch
+        )
 
     def fit(self, *arguments, progressbar=None, **options):
         """As SpeechBrain's; where the output is no terminal, lines in the log stand in for its bars."""
@@ -481,7 +498,7 @@ class Task(sb.Brain):
             If the run folder holds no finished epoch.
         """
         checkpoints = self.checkpointer.find_checkpoints(
-            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=_ends_an_epoch
+            max_num_checkpoints=self.hparams.avg_checkpoints, ckpt_predicate=ends_an_epoch
         )
         if not checkpoints:
             raise InputError(

@@ -36,17 +36,18 @@ def seed_everything(seed):
     return speechbrain.utils.seed.seed_everything(seed)
 
 
-def step_seed(seed, epoch, step, processes=1, rank=0):
-    """Return the seed of one training step in one process.
+def step_seed(seed, epoch, batch):
+    """Return the seed of one batch of a training.
+
+    It depends on the batch's number among those of all processes, not on how many processes there are: two processes
+    that take a step together draw what one would that gathers the gradients of two batches.
 
     Parameters
     ----------
     seed : int
         Of the experiment, 0 to 2^63.
-    epoch, step : int
+    epoch, batch : int
         Counted from 1.
-    processes, rank : int
-        How many train, and which of them this is.
 
     Returns
     -------
@@ -60,5 +61,4 @@ def step_seed(seed, epoch, step, processes=1, rank=0):
     >>> step_seed(2**63, 1, 5) < 2**64
     True
     """
-    number = (seed * 1_000_003 + epoch) * 1_000_003 + step
-    return (number * processes + rank) % _SEEDS
+    return ((seed * 1_000_003 + epoch) * 1_000_003 + batch) % _SEEDS

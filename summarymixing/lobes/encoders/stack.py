@@ -115,7 +115,10 @@ class Encoder(nn.Module):
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)
         hidden_states = [x]
         for layer in self.layers:
-            if not (self.training and self.layerdrop_prob and torch.rand(()) < self.layerdrop_prob):
+            if self.training and self.layerdrop_prob and torch.rand(()) < self.layerdrop_prob:
+                # Gradients of zero, and not none: processes that skip different layers wait for each other's.
+                x = x + 0.0 * sum(parameter.sum() for parameter in layer.parameters())
+            else:
                 x = layer(x, padding_mask, chunks)
             hidden_states.append(x)
         x = self.norm(x)
