@@ -7,6 +7,7 @@ from speechbrain.utils.distributed import run_on_main
 from summarymixing.corpora import audio_folder
 from summarymixing.corpora.audio import read_audio
 from summarymixing.corpora.manifest import describe
+from summarymixing.data.subsets import draw_minutes
 from summarymixing.data.transcripts import dynamic_batches, manifest_dataset
 from summarymixing.experiment.run_folder import RunFolder
 
@@ -55,10 +56,11 @@ def unlabelled_splits(experiment, record):
     experiment : summarymixing.experiment.load.Experiment
         With ``data_folder``, ``train_splits``, ``valid_split``, ``valid_share``, ``min_seconds``, ``max_seconds``,
         ``max_bad_fraction`` and ``manifest_folder`` (where the lengths of all recordings are kept; null: in the run
-        folder) as :func:`~summarymixing.corpora.audio_folder.prepare` takes them, ``sample_rate``, and the keys of
+        folder) as :func:`~summarymixing.corpora.audio_folder.prepare` takes them, ``train_minutes``,
+        ``subset_seed``, ``sample_rate``, and the keys of
         :func:`~summarymixing.data.transcripts.dynamic_batches` in its YAML file.
     record : summarymixing.experiment.record.RunRecord
-        Receives the key ``data``.
+        Receives the key ``data``, with what :func:`~summarymixing.data.subsets.draw_minutes` has drawn.
 
     Returns
     -------
@@ -74,7 +76,12 @@ def unlabelled_splits(experiment, record):
     options = {**{key: hparams[key] for key in keys}, "recordings_folder": hparams["manifest_folder"]}
     run_on_main(audio_folder.prepare, args=[hparams["data_folder"], run.manifests], kwargs=options)
     manifests = {split: run.manifest(split) for split in (audio_folder.TRAIN, audio_folder.VALID)}
-    record.set("data", describe(manifests))
+    minutes, drawn = hparams["train_minutes"], {}
+    if minutes is not None:
+        whole, part = manifests[audio_folder.TRAIN], run.manifest(f"{audio_folder.TRAIN}_{minutes:g}min")
+        drawn = {"train_subset": run_on_main(draw_minutes, args=[whole, part, minutes, hparams["subset_seed"]])}
+        manifests[audio_folder.TRAIN] = part
+    record.set("data", {**describe(manifests), **drawn})
     train_set, valid_set = (unlabelled_dataset(manifest, hparams["sample_rate"]) for manifest in manifests.values())
     batches = dynamic_batches(
         train_set, hparams["max_batch_length"], hparams["num_buckets"], hparams["max_batch_ex"], hparams["seed"]

@@ -357,6 +357,13 @@ def test_the_warning_names_the_accumulation_that_reaches_the_published_hours(tra
     assert f"--grad_accumulation_factor {math.ceil(9 / (11.5 / batches))} reaches it" in log
 
 
+def test_a_part_of_the_speech_is_drawn(prepare, tmp_path):
+    _, train_set, valid_set, _ = prepare(train_minutes=0.1)
+    data = record(tmp_path / "run")["data"]
+    assert 0 < sum(row["duration"] for row in train_set.data.values()) <= 6 and len(valid_set) == 3
+    assert data["train_subset"]["minutes"] == 0.1 and data["hours"]["train"] <= 0.002
+
+
 def test_a_run_needs_a_finished_epoch(prepare):
     task, _, valid_set, _ = prepare()
     with pytest.raises(InputError, match="no epoch of this run is finished"):

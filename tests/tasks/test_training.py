@@ -34,6 +34,7 @@ SMALL = {
     "vocab_size": 4,
     "max_batch_ex": 1,
     "lr": 0.0025,
+    "warmup_fraction": 0.1,
     "num_buckets": 1,
     "augment": "null",
     "spec_augment": "null",
