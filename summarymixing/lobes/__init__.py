@@ -4,6 +4,7 @@ import importlib
 
 from summarymixing.lobes.encoders.branchformer import BranchformerEncoder
 from summarymixing.lobes.encoders.conformer import ConformerEncoder
+from summarymixing.lobes.encoders.squeeze import SqueezedEncoder
 from summarymixing.lobes.encoders.transformer import TransformerEncoder
 from summarymixing.lobes.frontends.contextnet import ContextNet
 from summarymixing.lobes.frontends.features import GlobalNormalization, LogMel, UtteranceNormalization, Waveform
@@ -42,6 +43,7 @@ __all__ = [
     "RandomProjection",
     "SpeechEncoder",
     "SpeechModel",
+    "SqueezedEncoder",
     "TransducerModel",
     "TransformerASR",
     "TransformerDecoder",

@@ -1,4 +1,4 @@
-"""Depthwise convolution over time as the encoders need it: padding-proof, chunk-wise, streaming.
+"""Convolution over time as the encoders need it: depthwise or in groups, padding-proof, chunk-wise, streaming.
 
 Under chunks this is Dynamic Chunk Convolution: a frame sees the real past, and of the future no more than the rest
 of its own chunk; what lies behind is zeros. Everything here is symmetric: kernel size 2 p + 1, p frames each side.
@@ -12,31 +12,35 @@ from speechbrain.lobes.models.transformer.Conformer import ConvolutionModule
 from speechbrain.nnet.activations import Swish
 from torch import nn
 
+from summarymixing.ops.pooling import window_count
 
-def depthwise(x, conv, padding_mask=None, chunks=None):
-    """Convolve each channel over time with zeros outside the utterance.
+
+def convolve(x, conv, padding_mask=None, chunks=None, stride=1):
+    """Convolve each channel, or each group of channels, over time with zeros outside the utterance.
 
     Parameters
     ----------
     x : torch.Tensor
         (B, D, T), channels first.
     conv : torch.nn.Conv1d
-        Its weight (D, 1, 2 p + 1) and bias; its own padding is not used.
+        Its weight (D, D / groups, 2 p + 1), groups and bias; its own padding and stride are not used.
     padding_mask : torch.Tensor, optional
         (B, T) bool, True = padding: made zero before the convolution could see it.
     chunks : DynChunkTrainConfig, optional
         Hides the future beyond each frame's chunk.
+    stride : int
+        Give every so many frames one, from the first of the utterance on, or of each chunk.
 
     Returns
     -------
     torch.Tensor
-        (B, D, T).
+        (B, D, T); (B, D, W) with W of :func:`~summarymixing.ops.pooling.window_count` for a ``stride``.
 
     Examples
     --------
     >>> conv = nn.Conv1d(1, 1, 3, groups=1, bias=False)
     >>> _ = nn.init.ones_(conv.weight)
-    >>> depthwise(torch.ones(1, 1, 4), conv).flatten().tolist()
+    >>> convolve(torch.ones(1, 1, 4), conv).flatten().tolist()
     [2.0, 3.0, 3.0, 2.0]
     """
     if padding_mask is not None:
@@ -44,12 +48,12 @@ def depthwise(x, conv, padding_mask=None, chunks=None):
     reach = conv.kernel_size[0] // 2
     frames = x.shape[-1]
     if chunks is None or chunks.chunk_size >= frames:
-        return _convolve(x, conv, reach)
+        return _convolve(x, conv, reach, stride)
     size = chunks.chunk_size
     x = F.pad(x, (reach, -frames % size)).unfold(-1, size + reach, size)  # [B, D, K, p + C]
     x = F.pad(x, (0, reach)).transpose(1, 2)
-    y = _convolve(x.flatten(0, 1), conv)  # [B K, D, C]
-    return y.unflatten(0, x.shape[:2]).transpose(1, 2).flatten(2)[..., :frames]
+    y = _convolve(x.flatten(0, 1), conv, stride=stride)  # [B K, D, C]
+    return y.unflatten(0, x.shape[:2]).transpose(1, 2).flatten(2)[..., : window_count(frames, stride, size)]
 
 
 class ConvolutionState:
@@ -60,19 +64,19 @@ class ConvolutionState:
         self.past = conv.weight.new_zeros(batch_size, conv.weight.shape[0], reach)
 
 
-def stream_depthwise(x, conv, state):
-    """The next chunk of :func:`depthwise` with chunks; (B, D, C) -> (B, D, C), and ``state`` moves on."""
+def stream_convolve(x, conv, state, stride=1):
+    """The next chunk of :func:`convolve` with chunks; (B, D, C) -> (B, D, C / stride), and ``state`` moves on."""
     reach = conv.kernel_size[0] // 2
     x = torch.cat([state.past, x], dim=-1)
     if reach:
         state.past = x[..., -reach:].clone()
-    return _convolve(F.pad(x, (0, reach)), conv)
+    return _convolve(F.pad(x, (0, reach)), conv, stride=stride)
 
 
-def _convolve(x, conv, padding=0):
-    """The depthwise convolution of (B, D, T), as a 2-D one of height 1: on a CPU that is twice as fast."""
-    weight = conv.weight.unsqueeze(2)
-    return F.conv2d(x.unsqueeze(2), weight, conv.bias, padding=(0, padding), groups=conv.groups).squeeze(2)
+def _convolve(x, conv, padding=0, stride=1):
+    """The convolution of (B, D, T), as a 2-D one of height 1: on a CPU a depthwise one is twice as fast."""
+    options = {"padding": (0, padding), "stride": (1, stride), "groups": conv.groups}
+    return F.conv2d(x.unsqueeze(2), conv.weight.unsqueeze(2), conv.bias, **options).squeeze(2)
 
 
 class ConformerConvolution(ConvolutionModule):
@@ -107,12 +111,12 @@ class ConformerConvolution(ConvolutionModule):
 
     def forward(self, x, mask=None, dynchunktrain_config=None):
         """(B, T, D) -> (B, T, D); ``mask`` is (B, T) bool, True = padding."""
-        out = depthwise(self._pointwise(x), self.conv, mask, dynchunktrain_config)
+        out = convolve(self._pointwise(x), self.conv, mask, dynchunktrain_config)
         return self.after_conv(out.transpose(1, 2))
 
     def stream(self, x, state):
         """The next chunk, (B, C, D) -> (B, C, D)."""
-        out = stream_depthwise(self._pointwise(x), self.conv, state)
+        out = stream_convolve(self._pointwise(x), self.conv, state)
         return self.after_conv(out.transpose(1, 2))
 
     def _pointwise(self, x):
@@ -135,12 +139,12 @@ class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):
         """(B, T, D) -> (B, T, D / 2)."""
         keep, gate = x.chunk(2, dim=-1)
         gate = self.norm(gate).transpose(1, 2)
-        return self._gate(keep, depthwise(gate, self.conv.conv, padding_mask, chunks))
+        return self._gate(keep, convolve(gate, self.conv.conv, padding_mask, chunks))
 
     def stream(self, x, state):
         """The next chunk, (B, C, D) -> (B, C, D / 2)."""
         keep, gate = x.chunk(2, dim=-1)
-        return self._gate(keep, stream_depthwise(self.norm(gate).transpose(1, 2), self.conv.conv, state))
+        return self._gate(keep, stream_convolve(self.norm(gate).transpose(1, 2), self.conv.conv, state))
 
     def _gate(self, keep, gate):
         gate = gate.transpose(1, 2)

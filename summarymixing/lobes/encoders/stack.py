@@ -17,6 +17,39 @@ class EncoderStreamingContext:
     frames: int = 0
     finished: bool = False
 
+    def accept(self, num_frames):
+        """Count the frames of the next chunk.
+
+        Raises
+        ------
+        ValueError
+            If a chunk is too long, or follows a shorter one.
+        """
+        size = self.dynchunktrain_config.chunk_size
+        if self.finished or not 0 < num_frames <= size:
+            raise ValueError(
+                f"got a chunk of {num_frames} frames in a stream of chunks of {size}: only the last chunk may "
+                "be shorter, and none may be longer or follow it."
+            )
+        self.finished = num_frames < size
+        self.frames += num_frames
+
+
+def refuse_src_mask(src_mask):
+    """Refuse SpeechBrain's T x T mask.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+
+    Examples
+    --------
+    >>> refuse_src_mask(None)
+    """
+    if src_mask is not None:
+        raise ValueError("this encoder takes no T x T `src_mask`: limit what frames see with `dynchunktrain_config`.")
+
 
 class Encoder(nn.Module):
     """A stack of encoder layers and a final LayerNorm.
@@ -83,10 +116,7 @@ class Encoder(nn.Module):
         ValueError
             If ``src_mask`` is given.
         """
-        if src_mask is not None:
-            raise ValueError(
-                "this encoder takes no T x T `src_mask`: limit what frames see with `dynchunktrain_config`."
-            )
+        refuse_src_mask(src_mask)
         x, hidden_states = self.encode(src, src_key_padding_mask, dynchunktrain_config)
         if self.output_hidden_states:
             return x, [None] * len(self.layers), hidden_states
@@ -162,14 +192,7 @@ class Encoder(nn.Module):
         ValueError
             If a chunk is too long, or follows a shorter one.
         """
-        size = context.dynchunktrain_config.chunk_size
-        if context.finished or not 0 < src.shape[1] <= size:
-            raise ValueError(
-                f"got a chunk of {src.shape[1]} frames in a stream of chunks of {size}: only the last chunk may "
-                "be shorter, and none may be longer or follow it."
-            )
-        context.finished = src.shape[1] < size
-        context.frames += src.shape[1]
+        context.accept(src.shape[1])
         if not context.layers:
             context.layers = [layer.initial_state(src.shape[0], context.dynchunktrain_config) for layer in self.layers]
         x = src
