@@ -114,6 +114,16 @@ class RunFolder(os.PathLike):
         return self.path / "model.ckpt"
 
     @property
+    def encoder(self) -> Path:
+        """The weights of an exported encoder, in whose folder there is no `model`."""
+        return self.path / "encoder.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """What an exported encoder is and what it was trained on, for people."""
+        return self.path / "README.md"
+
+    @property
     def tokenizer(self) -> Path:
         """The sentencepiece model; beside it a JSON file of the same name says what it was trained on."""
         return self.path / "tokenizer.ckpt"

@@ -1,9 +1,7 @@
-"""The encoder of a finished run as an upstream."""
+"""The encoder of a finished run, or an exported one, as an upstream."""
 
-from summarymixing.experiment.run_folder import RunFolder
-from summarymixing.lobes import SpeechEncoder
+from summarymixing.upstreams.encoder_folder import speech_encoder_of
 from summarymixing.upstreams.upstream import Upstream
-from summarymixing.utils.errors import InputError
 
 
 class RunUpstream(Upstream):
@@ -12,7 +10,7 @@ class RunUpstream(Upstream):
     Parameters
     ----------
     run_folder : str or os.PathLike
-        A finished run.
+        A finished run, or a folder that ``tools/export_encoder.py`` has made of one.
     frozen : bool
         Never train it.
 
@@ -30,10 +28,7 @@ class RunUpstream(Upstream):
     """
 
     def __init__(self, run_folder, frozen=True):
-        run = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
-        encoder = getattr(run.load()["model"], "speech_encoder", None)
-        if not isinstance(encoder, SpeechEncoder):
-            raise InputError(f"{run.hyperparams}: its model has no speech_encoder; give another run")
+        encoder = speech_encoder_of(run_folder)
         super().__init__(encoder.sample_rate, encoder.frame_seconds, encoder.d_model, encoder.num_layers, frozen)
         self.speech_encoder = encoder
         self.train(not frozen)

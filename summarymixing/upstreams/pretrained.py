@@ -5,6 +5,7 @@ import math
 
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.lobes.models.speech_model import current_name
+from summarymixing.upstreams.encoder_folder import read_weights
 from summarymixing.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def load_encoder(model, run_folder):
     model : SpeechModel
         Its ``speech_encoder`` is changed.
     run_folder : str or pathlib.Path
-        A finished run; the YAML key ``pretrained_encoder``.
+        A finished run, or a folder that ``tools/export_encoder.py`` has made of one; the YAML key
+        ``pretrained_encoder``.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def load_encoder(model, run_folder):
     True
     """
     run = RunFolder(run_folder, "pretrained_encoder")
-    run.require(run.hyperparams, run.model)
+    run.require(run.hyperparams, run.encoder if run.encoder.is_file() else run.model)
     encoder = model.speech_encoder
     _compare_rates(encoder, run)
     encoder.load_state_dict(_fitting_state(encoder, run))
@@ -129,8 +131,11 @@ def _compare_rates(encoder, run):
 
 def _fitting_state(encoder, run):
     """The encoder's part of a model's weights."""
-    weights = {current_name(key): value for key, value in run.weights().items()}
-    state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
+    if run.encoder.is_file():
+        state = read_weights(run.encoder)
+    else:
+        weights = {current_name(key): value for key, value in run.weights().items()}
+        state = {key.removeprefix(_PREFIX): value for key, value in weights.items() if key.startswith(_PREFIX)}
     own = encoder.state_dict()
     shapes = [
         f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
@@ -143,7 +148,7 @@ def _fitting_state(encoder, run):
     if found:
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise InputError(
-            f"{run.model}: its encoder does not fit this one ({'; '.join(found[:_SHOWN])}{more}); give the model's "
+            f"{run}: its encoder does not fit this one ({'; '.join(found[:_SHOWN])}{more}); give the model's "
             f"keys, such as d_model, num_layers and mixer, the values of {run.hyperparams}, or choose another "
             "pretrained_encoder"
         )

@@ -1,0 +1,164 @@
+"""A trained encoder by itself, as a folder: its weights as safetensors, a YAML file that builds it, a card."""
+
+import io
+import os
+from pathlib import Path
+
+import ruamel.yaml
+
+from summarymixing.experiment.run_folder import RunFolder
+from summarymixing.lobes import SpeechEncoder
+from summarymixing.utils.errors import InputError
+
+_HEADER = """\
+# An encoder that was trained by summarymixing: waveform in, (B, T, D) frames and their counts out. In SpeechBrain:
+#
+#     hparams = load_hyperpyyaml(open("FOLDER/hyperparams.yaml"), {"output_folder": "FOLDER"})
+#     hparams["pretrainer"].collect_files()
+#     hparams["pretrainer"].load_collected()
+#     frames, counts = hparams["speech_encoder"].eval()(wavs, wav_lens)
+"""
+_PRETRAINER = """
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+  loadables:
+    speech_encoder: !ref <speech_encoder>
+  paths:
+    speech_encoder: !ref <output_folder>/encoder.safetensors
+  custom_hooks:
+    speech_encoder: !name:summarymixing.upstreams.encoder_folder.load_weights
+"""
+
+
+def speech_encoder_of(folder):
+    """The encoder of a finished run, or of a folder that :func:`write_encoder` has made.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        The folder.
+
+    Returns
+    -------
+    SpeechEncoder
+        Trained, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the folder holds neither, or a model without such an encoder.
+
+    Examples
+    --------
+    >>> speech_encoder_of("no/such/run")
+    Traceback (most recent call last):
+    ...
+    summarymixing.utils.errors.InputError: no/such/run: no such folder; give the folder of a finished run
+    """
+    run = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+    if run.encoder.is_file():
+        encoder = run.build("speech_encoder").get("speech_encoder")
+        if isinstance(encoder, SpeechEncoder):
+            load_weights(encoder, run.encoder)
+            return encoder.eval()
+    else:
+        encoder = getattr(run.load()["model"], "speech_encoder", None)
+    if not isinstance(encoder, SpeechEncoder):
+        raise InputError(f"{run.hyperparams}: its model has no speech_encoder; give another run")
+    return encoder
+
+
+def write_encoder(run_folder, folder):
+    """Write the encoder of a finished run into a folder: ``encoder.safetensors`` and ``hyperparams.yaml``.
+
+    Parameters
+    ----------
+    run_folder : str or os.PathLike
+        A finished run, whatever it was trained for.
+    folder : str or os.PathLike
+        Made if missing; must be empty.
+
+    Returns
+    -------
+    SpeechEncoder
+        What was written.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or the folder holds something.
+
+    Examples
+    --------
+    >>> write_encoder("no/such/run", "exported")
+    Traceback (most recent call last):
+    ...
+    summarymixing.utils.errors.InputError: no/such/run: no such folder; give the folder of a finished run
+    """
+    run, new = RunFolder(run_folder), RunFolder(Path(folder).absolute())
+    if new.path.exists() and (not new.path.is_dir() or any(new.path.iterdir())):
+        raise InputError(f"{folder}: is there already and not empty; choose another folder")
+    encoder = speech_encoder_of(run)
+    values = run.values()
+    # The keyword is `encoder` in models of recognition.
+    node = values["speech_encoder"] if run.encoder.is_file() else _part(values["model"], run)
+    out = io.StringIO()
+    keys = {"sample_rate": encoder.sample_rate, "output_folder": str(new.path), "speech_encoder": node}
+    ruamel.yaml.YAML().dump(keys, out)
+    save_file = _safetensors().save_file
+    new.path.mkdir(parents=True, exist_ok=True)
+    # Copies: two names for one tensor could not be written.
+    save_file({name: weight.clone().contiguous() for name, weight in encoder.state_dict().items()}, new.encoder)
+    new.write_text(_HEADER + out.getvalue() + _PRETRAINER)
+    return encoder
+
+
+def _part(model, run):
+    for key in ("speech_encoder", "encoder"):
+        if key in model:
+            return model[key]
+    raise InputError(f"{run.hyperparams}: key 'model' has no speech_encoder; give another run")
+
+
+def read_weights(path):
+    """Weights of a safetensors file, by name.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    load_file = _safetensors().load_file
+    try:
+        return load_file(os.fspath(path))
+    except Exception as error:  # safetensors' own errors have no common class
+        raise InputError(f"{path}: not the weights of an encoder ({error}); export that run again") from error
+
+
+def load_weights(encoder, path):
+    """Give an encoder the weights of a safetensors file; SpeechBrain's ``Pretrainer`` takes this as a custom hook.
+
+    Parameters
+    ----------
+    encoder : SpeechEncoder
+        Changed.
+    path : str or os.PathLike
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or does not fit.
+    """
+    weights = read_weights(path)
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path}: does not fit the hyperparams.yaml beside it; export that run again") from error
+
+
+def _safetensors():
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise InputError("the package safetensors is missing; pip install safetensors") from error
+    return safetensors.torch
