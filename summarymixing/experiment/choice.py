@@ -1,4 +1,4 @@
-"""Numbers of a YAML file that depend on another key, such as the published settings of each language."""
+"""Values of a YAML file that depend on another key, such as the published settings of each language."""
 
 from __future__ import annotations
 
@@ -49,3 +49,44 @@ def choose(table: dict[str, dict], choice: str, key: str):
             f"for example those for {name!r}: {options}"
         )
     return table[choice][key]
+
+
+def option(options: dict, choice: str, key: str):
+    """Pick one of several parts of an experiment by its name.
+
+    A YAML file calls it, so that the command line names a part and need not describe it::
+
+        objective: contrastive
+        objectives:
+          contrastive: !name:summarymixing.lobes.Contrastive
+          random_projection: !name:summarymixing.lobes.RandomProjection
+        model: !new:summarymixing.lobes.PretrainingModel
+          objective: !apply:summarymixing.experiment.choice.option [!ref <objectives>, !ref <objective>, objective]
+
+    Parameters
+    ----------
+    options : dict
+        The parts by their names.
+    choice : str
+        One of the names.
+    key : str
+        The YAML key of ``choice``, for the error message.
+
+    Returns
+    -------
+    object
+        The part.
+
+    Raises
+    ------
+    InputError
+        For a name that is not among the options.
+
+    Examples
+    --------
+    >>> option({"sum": sum, "max": max}, "max", "reduction")([1, 2])
+    2
+    """
+    if choice not in options:
+        raise InputError(f"key {key}: {choice!r} is not one of {', '.join(options)}; give one of them")
+    return options[choice]

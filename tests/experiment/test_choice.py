@@ -52,3 +52,20 @@ def test_a_choice_without_numbers_says_what_to_add(load):
     assert "there are settings for fr, nl and none for 'cy'" in message
     words = message[message.index("--") :].split()
     assert load("--locale=cy", *words) == (120, 0.0008)
+
+
+def test_an_option_is_picked_by_name(tmp_path):
+    yaml = tmp_path / "tiny.yaml"
+    yaml.write_text(
+        "output_folder: !PLACEHOLDER\nreduction: sum\nreductions:\n"
+        "  sum: !name:math.fsum\n  product: !name:math.prod\n"
+        "made: !apply:summarymixing.experiment.choice.option [!ref <reductions>, !ref <reduction>, reduction]\n"
+    )
+
+    def pick(*words):
+        return load_experiment([str(yaml), f"--output_folder={tmp_path}/{len(words)}", *words]).hparams["made"]([2, 3])
+
+    assert pick() == 5 and pick("--reduction=product") == 6
+    with pytest.raises(InputError) as caught:
+        pick("--reduction=mean", "--device=cpu")
+    assert "key reduction: 'mean' is not one of sum, product; give one of them" in str(caught.value)

@@ -26,7 +26,7 @@ COLUMNS = (
 #: Keys by which a variant swaps one mixer for another.
 SWAP = {"base", "mixer", "merge", "positions", "chunk_sampler"}
 #: Variants that are another network than their base.
-ANOTHER_NETWORK = {"contextnet", "transformer_mhsa", "branchformer_summarymixing_decoder"}
+ANOTHER_NETWORK = {"contextnet", "transformer_mhsa", "branchformer_summarymixing_decoder", "waveform_summarymixing"}
 #: Sizes of a base that lead nowhere once these files have replaced what they are the sizes of.
 LEFT_BY_THE_BASE = {
     "hparams/branchformer*.yaml": {"d_ffn"},
@@ -39,6 +39,7 @@ LEFT_BY_THE_BASE = {
         "mixer",
         "activation",
     },
+    "*/wav2vec2/hparams/waveform_summarymixing.yaml": {"n_mels"},
 }
 
 

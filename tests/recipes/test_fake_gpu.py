@@ -10,6 +10,7 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
+from summarymixing.tasks.pretraining import Pretraining
 
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.experiment.yaml_files import resolve_yaml
@@ -28,6 +29,7 @@ TASKS = {
     "recipes/LibriSpeech/ASR/CTC/train.py": CTC,
     "recipes/LibriSpeech/ASR/transducer/train.py": Transducer,
     "recipes/LibriSpeech/ASR/transformer/train.py": Seq2Seq,
+    "recipes/LibriSpeech/self-supervised-learning/wav2vec2/train.py": Pretraining,
     "recipes/CommonVoice/ASR/transformer/train.py": Seq2Seq,
     "recipes/SLURP/SLU/direct/train.py": Understanding,
     "recipes/SLURP/SLU/classification/train.py": Classification,
@@ -52,6 +54,9 @@ MODELS = [
     "recipes/LibriSpeech/ASR/transformer/hparams/conformer_summarymixing.yaml",
     "recipes/LibriSpeech/ASR/transformer/hparams/contextnet.yaml",
     "recipes/LibriSpeech/ASR/transformer/hparams/transformer_mhsa.yaml",
+    "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/conformer_mhsa.yaml",
+    "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/small_windowed.yaml",
+    "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/waveform_summarymixing.yaml",
     "recipes/CommonVoice/ASR/transformer/hparams/small_summarymixing.yaml",
     "recipes/SLURP/SLU/direct/hparams/conformer_summarymixing.yaml",
     "recipes/SLURP/SLU/classification/hparams/branchformer_summarymixing.yaml",

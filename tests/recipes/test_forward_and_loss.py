@@ -6,6 +6,7 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
+from summarymixing.tasks.pretraining import Pretraining
 
 from summarymixing.experiment import RunFolder, RunRecord, load_experiment
 from summarymixing.experiment.yaml_tree import key_nodes
@@ -20,6 +21,7 @@ TASKS = {
     "ASR-CTC": CTC,
     "ASR-Transformers": Seq2Seq,
     "ASR-Transducers": Transducer,
+    "SSL": Pretraining,
     "SLU-direct": Understanding,
     "KWS": Classification,
     "SLU-classification": Classification,

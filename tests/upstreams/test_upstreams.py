@@ -113,6 +113,42 @@ def test_a_folder_without_a_speech_encoder_is_refused(tmp_path):
         RunUpstream(run)
 
 
+PRETRAINING = """
+model: !new:summarymixing.lobes.PretrainingModel
+  objective: !name:summarymixing.lobes.Contrastive
+  speech_encoder: !new:summarymixing.lobes.SpeechEncoder
+    features: !new:summarymixing.lobes.{features}
+    normalize: !new:summarymixing.lobes.UtteranceNormalization
+    front_end: !new:summarymixing.lobes.LatentExtractor {{channels: 8, {options}}}
+    encoder: !new:summarymixing.lobes.ConformerEncoder {{num_layers: 3, d_model: 16, d_ffn: 16, layerdrop_prob: 0.5}}
+    dropout: 0.5
+    positions: true
+modules: {{model: !ref <model>}}
+"""
+
+
+@pytest.mark.parametrize(
+    "features, options", [("Waveform", ""), ("LogMel", "input_size: 80, kernel_sizes: [3, 3], strides: [2, 1]")]
+)
+def test_a_pretrained_run_is_an_upstream(features, options, tmp_path):
+    """Its frames of 20 ms, none of them masked."""
+    run = RunFolder(tmp_path)
+    run.write_text(PRETRAINING.format(features=features, options=options))
+    model = run.build("model")["model"]
+    torch.save(model.state_dict(), run.model)
+    upstream, wavs = RunUpstream(run), 0.3 * torch.randn(2, 16000)
+    known = (upstream.sample_rate, upstream.frame_seconds, upstream.d_model, upstream.num_layers)
+    assert known == (16000, 0.02, 16, 3)
+    states, counts = upstream(wavs, torch.tensor([1.0, 9000 / 16000]))
+    assert len(states) == 4 and counts.tolist() == model.frame_counts(torch.tensor([16000, 9000])).tolist()
+    alone, _ = upstream(wavs[1:, :9000])
+    for state, single in zip(states, alone, strict=True):
+        torch.testing.assert_close(state[1:, : counts[1]], single, rtol=1e-4, atol=1e-4)
+        assert not state[1, counts[1] :].any()
+    frozen = {name for name, parameter in upstream.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, _ in upstream.named_parameters()}
+
+
 @pytest.mark.parametrize("positions", [None, False, True, SinusoidalPositions(16)], ids=str)
 def test_positions_are_a_module(positions):
     torch.manual_seed(0)
