@@ -72,8 +72,15 @@ def unlabelled_splits(experiment, record):
         Batches of the training set, shuffled from the first epoch on.
     """
     hparams, run = experiment.hparams, RunFolder(experiment.run_folder)
-    keys = ("train_splits", "valid_split", "valid_share", "min_seconds", "max_seconds", "max_bad_fraction")
-    options = {**{key: hparams[key] for key in keys}, "recordings_folder": hparams["manifest_folder"]}
+    options = {
+        "train_splits": hparams["train_splits"],
+        "valid_split": hparams["valid_split"],
+        "valid_share": hparams["valid_share"],
+        "min_seconds": hparams["min_seconds"],
+        "max_seconds": hparams["max_seconds"],
+        "max_bad_fraction": hparams["max_bad_fraction"],
+        "recordings_folder": hparams["manifest_folder"],
+    }
     run_on_main(audio_folder.prepare, args=[hparams["data_folder"], run.manifests], kwargs=options)
     manifests = {split: run.manifest(split) for split in (audio_folder.TRAIN, audio_folder.VALID)}
     minutes, drawn = hparams["train_minutes"], {}

@@ -88,7 +88,8 @@ class StepSums:
             Of speech in it.
         """
         measured = torch.stack([tensor.detach().float() for tensor in (output.loss, output.correct, output.chance)])
-        known = measured.new_tensor([output.masked, output.frames, seconds])
+        known = torch.tensor([output.masked, output.frames, seconds], dtype=measured.dtype)
+        known = known.to(measured.device, non_blocking=True)  # behind the forward pass, which nothing waits for
         scalars, codes = torch.cat([known, measured]), output.code_counts.detach().float()
         probabilities = output.code_probabilities
         probabilities = None if probabilities is None else probabilities.detach().float()
