@@ -10,13 +10,13 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
-from summarymixing.tasks.pretraining import Pretraining
 
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.experiment.yaml_files import resolve_yaml
 from summarymixing.mixers.summary import SummaryMixing
 from summarymixing.tasks.classification import Classification
 from summarymixing.tasks.ctc import CTC
+from summarymixing.tasks.pretraining import Pretraining
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.tasks.transducer import Transducer
 from summarymixing.tasks.understanding import Understanding

@@ -6,12 +6,12 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
-from summarymixing.tasks.pretraining import Pretraining
 
 from summarymixing.experiment import RunFolder, RunRecord, load_experiment
 from summarymixing.experiment.yaml_tree import key_nodes
 from summarymixing.tasks.classification import Classification
 from summarymixing.tasks.ctc import CTC
+from summarymixing.tasks.pretraining import Pretraining
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.tasks.transducer import Transducer
 from summarymixing.tasks.understanding import Understanding
