@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +23,9 @@ from summarymixing.training.alarms import CollapseAlarm
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.seeds import step_seed
 
+ROOT = Path(__file__).parents[2]
 TINY = f"""
-base: !applyref:summarymixing.variant_of [{Path(__file__).parents[2] / "recipes/bookkeeping.yaml"}]
+base: !applyref:summarymixing.variant_of [{ROOT / "recipes/bookkeeping.yaml"}]
 data_folder: !PLACEHOLDER
 train_splits: [train]
 valid_split: valid
@@ -368,3 +372,37 @@ def test_a_run_needs_a_finished_epoch(prepare):
     task, _, valid_set, _ = prepare()
     with pytest.raises(InputError, match="no epoch of this run is finished"):
         task.test("valid", valid_set, {"batch_size": 2})
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does_that_gathers_two_batches(speech, tmp_path):
+    """Masks, distractors, noise, dropped layers and the validation's numbers too."""
+    yaml = tmp_path / "tiny.yaml"
+    yaml.write_text(TINY)
+
+    def launch(processes, accumulation):
+        folder = tmp_path / str(processes)
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        settings = {"data_folder": speech, "output_folder": folder, "grad_accumulation_factor": accumulation}
+        settings |= {"max_batch_ex": 1, "eval_batch_size": 1, "average_decay": 0.9, "device": "cpu"}
+        words = [str(yaml), *(f"--{key}={value}" for key, value in settings.items())]
+        script = ROOT / "recipes/LibriSpeech/self-supervised-learning/wav2vec2/train.py"
+        done = subprocess.run(
+            [sys.executable, *(torchrun if processes > 1 else []), script, *words],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+        assert done.returncode == 0, done.stderr
+        return record(folder), torch.load(folder / "model.ckpt")
+
+    (one, weights), (two, others) = launch(1, 2), launch(2, 1)
+    timed = {"seconds", "speech_seconds_per_second", "waiting"}
+    assert two["processes"] == 2 and one["epochs"][-1]["optimizer_step"] == 8
+    for mine, yours in zip(one["epochs"], two["epochs"], strict=True):
+        for key in mine.keys() - timed:
+            assert yours[key] == pytest.approx(mine[key], rel=1e-4, abs=1e-6), key
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name], weight, rtol=1e-4, atol=1e-5)
