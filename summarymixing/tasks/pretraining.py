@@ -13,7 +13,7 @@ from speechbrain.utils.distributed import if_main_process
 from torch.optim.swa_utils import AveragedModel
 
 from summarymixing.experiment.run_folder import RunFolder
-from summarymixing.training.alarms import CollapseAlarm, NonFiniteAlarm, refuse_non_finite
+from summarymixing.training.alarms import CollapseAlarm, FewCodesWarning, NonFiniteAlarm, refuse_non_finite
 from summarymixing.training.masked_frames import StepMeans, StepSums, one_line
 from summarymixing.training.most_expensive import most_expensive_batches
 from summarymixing.training.running_average import running_average
@@ -54,6 +54,7 @@ class Pretraining(Task):
         self.average = None
         self.sums, self.since_line, self.since_epoch = StepSums(), StepMeans(), StepMeans()
         self.collapse, self.nonfinite = CollapseAlarm(), NonFiniteAlarm(self.nonfinite_patience)
+        self.few_codes = FewCodesWarning()
         self.waiting, self.ready_at, self.stepped_at, self.told_at = 0.0, 0.0, 0.0, 0.0
         self.names = []
 
@@ -217,13 +218,22 @@ class Pretraining(Task):
                 "run.json under 'stopped': look at them, or begin another --output_folder with a lower --lr or "
                 "--precision fp32; the weights of the last checkpoint are finite"
             )
+        if self.few_codes(step):
+            logger.warning(
+                "code perplexity %.0f of %d, for %d optimizer steps: few codes are in use, and little is learned from "
+                "so few targets; if it does not rise, begin another --output_folder with more speech in a step, a "
+                "lower --lr, more --diversity_weight, or --objective random_projection",
+                step.code_perplexity,
+                step.codes,
+                self.few_codes.steps,
+            )
         reason = self.collapse(step, self.optimizer_step) if math.isfinite(gradient_norm) else None
         if reason:
             self.record.set("stopped", {"reason": f"collapse: {reason}", "optimizer_step": self.optimizer_step})
             raise InputError(
                 f"{self.run_folder}: the model has collapsed: {reason}; begin another --output_folder with a lower "
                 "--lr, a longer warm-up, more speech in a step (--grad_accumulation_factor) or, with a quantizer, more "
-                "--diversity_weight; the last good checkpoint stays"
+                "--diversity_weight; the last good checkpoint, if there is one, stays"
             )
 
     def _tell(self, now):

@@ -8,8 +8,10 @@ from summarymixing.utils.errors import InputError
 
 #: Below this, in each codebook, all frames have one target. An even choice between two has 2.
 ONE_CODE = 1.5
-#: So few of all codes, while nearly all predictions are right, make the task trivial.
+#: So few of the codes that could be in use, while nearly all predictions are right, make the task trivial.
 FEW_CODES, NEARLY_ALL = 0.1, 95.0
+#: So few of them, whatever is predicted, are worth a warning.
+TOO_FEW = 0.05
 #: A mean loss of a masked frame that says that there is nothing left to tell apart.
 NO_LOSS = 1e-3
 
@@ -41,9 +43,37 @@ def collapsed(step):
         return f"{used}: nearly all frames have the same target"
     if step.loss < NO_LOSS:
         return f"loss {step.loss:.2g}: there is nothing left to tell apart ({used})"
-    if step.accuracy > NEARLY_ALL and step.code_perplexity < FEW_CODES * step.codes:
+    if step.accuracy > NEARLY_ALL and step.code_perplexity < FEW_CODES * step.most_codes:
         return f"accuracy {step.accuracy:.1f} % with {used}: the targets have become trivial"
     return None
+
+
+class FewCodesWarning:
+    """Says once that few codes are in use: no collapse, but what is learned from so few targets is little.
+
+    Parameters
+    ----------
+    patience : int
+        Steps with few codes, one after the other, that are too many.
+
+    Examples
+    --------
+    >>> from summarymixing.training.masked_frames import Step
+    >>> warning, step = FewCodesWarning(patience=2), Step(900, 999, 2.0, 4.0, 40.0, 5.0, 12.0, 13.0, 2, 640)
+    >>> [warning(step) for _ in range(4)]
+    [False, True, False, False]
+    """
+
+    def __init__(self, patience=100):
+        self.patience, self.steps = patience, 0
+
+    def __call__(self, step):
+        """Judge a step; returns whether it is time to warn."""
+        self.steps = self.steps + 1 if step.code_perplexity < TOO_FEW * step.most_codes else 0
+        due = self.steps == self.patience
+        if due:
+            self.patience = math.inf
+        return due
 
 
 class CollapseAlarm:

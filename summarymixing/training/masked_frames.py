@@ -45,6 +45,11 @@ class Step:
     groups: int
     codes: int
 
+    @property
+    def most_codes(self):
+        """What the code perplexity can be at most, with so many masked frames."""
+        return self.groups * min(self.codes / self.groups, self.masked)
+
     def row(self):
         """What a log shows, by name."""
         row = {"loss": self.loss, "accuracy": self.accuracy, "chance": self.chance}

@@ -27,7 +27,7 @@ def running_average(decay):
     >>> for weight in (1.0, 2.0):
     ...     _ = torch.nn.init.constant_(model.weight, weight)
     ...     average.update_parameters(model)
-    >>> round(float(average.module.weight), 4)  # 2 / 11 of the first
+    >>> round(average.module.weight.item(), 4)  # 2 / 11 of the first
     1.8182
     """
 
