@@ -69,6 +69,15 @@ def test_layerdrop_in_training_only(name, tools):
 
 
 @ALL
+def test_a_dropped_layer_has_gradients_of_zero(name, tools):
+    """Processes that drop different layers would wait for each other's for ever."""
+    encoder = tools.Case(name, "mean").make(2, layerdrop_prob=1.0).train()
+    encoder(tools.ragged(9)[0])[0].sum().backward()
+    for parameter in encoder.layers.parameters():
+        assert parameter.grad is not None and not parameter.grad.any()
+
+
+@ALL
 @torch.no_grad()
 def test_dropout_in_training_only(name, tools):
     encoder = tools.Case(name, "mean").make(dropout=0.3)
