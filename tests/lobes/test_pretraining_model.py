@@ -61,7 +61,8 @@ def test_loss_alone_equals_in_batch(model, tools, monkeypatch):
     for row, (single, count) in enumerate(alone):
         assert count == counts[row]
         assert single.losses[0].item() == pytest.approx(output.losses[row].item(), abs=1e-4 * single.masked + 1e-6)
-    for name in ("masked", "frames", "correct", "chance", "code_counts"):
+    guesses = ("chance",) if isinstance(model.objective, Contrastive) else ()  # or it is of the batch
+    for name in ("masked", "frames", "correct", "code_counts", *guesses):
         total = sum(getattr(single, name) for single, _ in alone)
         torch.testing.assert_close(torch.as_tensor(total), torch.as_tensor(getattr(output, name)), rtol=1e-5, atol=1e-4)
 
@@ -128,14 +129,12 @@ def test_ten_minutes(tools):
     assert output.masked / output.frames == pytest.approx(0.49, abs=0.03)
 
 
-def test_accuracy_of_an_untrained_model_is_chance(tools):
-    """By its own account of chance, for utterances with many and with few masked frames."""
+def test_an_untrained_model_guesses(tools):
+    """Its loss is that of all codes alike."""
     torch.manual_seed(0)
     model = PretrainingModel(tools.latent_encoder(False), OBJECTIVES["random_projection"])
     output, _ = model(torch.randn(4, 16000))
-    assert output.chance.item() == pytest.approx(output.masked / 13)
-    losses = output.loss.item() / output.masked
-    assert losses == pytest.approx(math.log(13), rel=0.3)
+    assert output.loss.item() / output.masked == pytest.approx(math.log(13), rel=0.3)
 
 
 def test_a_few_steps_learn(tools):

@@ -68,6 +68,7 @@ PUBLISHED = [
     ([(512, 3, 2), (512, 3, 1)], lambda h: front_end(h), {"channels"}),
     ((2, 320, 128), lambda h: tuple(h["model"].objective.quantizer.entries.shape), {"codebooks", "codes", "code_size"}),
     ((2.0, 0.25, 0.999995), lambda h: temperature(h), {"gumbel_temperature"}),
+    (1.0, lambda h: h["score_std"], {"score_std"}),
     (256, lambda h: h["model"].objective.prediction_proj.out_features, {"latent_size"}),
     (100, lambda h: h["model"].objective.negatives, {"negatives"}),
     (0.1, lambda h: h["model"].objective.temperature, {"similarity_temperature"}),

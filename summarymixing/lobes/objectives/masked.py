@@ -20,8 +20,8 @@ class PretrainingOutput:
     correct : torch.Tensor
         Scalar, masked frames whose prediction is right.
     chance : torch.Tensor
-        Scalar, those that would be right by chance: the sum of 1 over the number of different candidates. Under
-        collapse it rises with ``correct``.
+        Scalar, those that would be right by chance: of candidates the sum of 1 over the number of different ones, of
+        codes how often the most frequent is there. Under collapse it rises with ``correct``.
     code_counts : torch.Tensor
         (groups, codes), for how many masked frames each code was the most probable.
     code_probabilities : torch.Tensor or None

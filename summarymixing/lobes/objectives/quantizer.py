@@ -51,6 +51,10 @@ class GumbelQuantizer(nn.Module):
         Features of an entry.
     temperature : list of float
         Of the Gumbel softmax: at first, at least, and the factor of each optimizer step.
+    score_std : float
+        Standard deviation of the linear layer's initial weights. 1 is published: scores are so far apart that each
+        vector has one probable entry from the start, whose codebook the diversity loss can hardly open again. Where
+        they are less than the Gumbel noise apart, about 1, entries are drawn at random and cannot be predicted.
 
     Examples
     --------
@@ -60,13 +64,15 @@ class GumbelQuantizer(nn.Module):
     (torch.Size([7, 6]), torch.Size([7]), 14)
     """
 
-    def __init__(self, input_size, groups=2, codes=320, entry_size=128, temperature=(2.0, 0.25, 0.999995)):
+    def __init__(
+        self, input_size, groups=2, codes=320, entry_size=128, temperature=(2.0, 0.25, 0.999995), score_std=1.0
+    ):
         super().__init__()
         self.groups, self.codes = groups, codes
         self.first, self.least, self.factor = temperature
         self.temperature = self.first
         self.scores = nn.Linear(input_size, groups * codes)
-        nn.init.normal_(self.scores.weight)
+        nn.init.normal_(self.scores.weight, std=score_std)
         nn.init.zeros_(self.scores.bias)
         self.entries = nn.Parameter(torch.empty(groups, codes, entry_size).uniform_())
 

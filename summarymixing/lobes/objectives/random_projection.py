@@ -14,6 +14,8 @@ class RandomProjection(nn.Module):
     codebook entries, all of length 1. There is no quantiser that could collapse, and nothing is learnt but to predict.
     Features must be normalised, or few codes are used.
 
+    Codes are not equally frequent. What counts as chance is to guess the most frequent one of the batch each time.
+
     With several codebooks, each with its projection, the loss of a frame is the mean over them, and so is whether the
     prediction is right.
 
@@ -123,7 +125,7 @@ class RandomProjection(nn.Module):
             masked=len(masked),
             frames=masked.frames,
             correct=correct,
-            chance=logits.new_full((), len(masked) / codes),
+            chance=counts.amax(1).mean(),
             code_counts=counts,
             code_probabilities=None,
             losses=masked.sum_by_utterance(losses.detach()),

@@ -75,3 +75,13 @@ def test_temperature(quantizer):
         quantizer.set_step(step)
         found.append(quantizer.temperature)
     assert found == [2.0, pytest.approx(2 * 0.999995**100000), 0.25]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("score_std", [1.0, 0.25])
+def test_how_far_scores_are_apart_at_first(score_std):
+    torch.manual_seed(0)
+    scores = GumbelQuantizer(256, score_std=score_std).scores(
+        torch.nn.functional.layer_norm(torch.randn(99, 256), (256,))
+    )
+    assert scores.std().item() == pytest.approx(16 * score_std, rel=0.05)
