@@ -104,11 +104,11 @@ def rehearse(experiments, tmp_path):
     (tmp_path / "_background_noise_").mkdir()
     soundfile.write(tmp_path / "_background_noise_/hum.wav", torch.rand(40000).numpy(), 16000)
 
-    def prepare(yaml):
+    def prepare(yaml, words):
         (row,) = [row for row in experiments if row["Hparam_file"] == yaml]
         sizes = shlex.split(row["test_debug_flags"].replace("--num_layers=2", "--num_layers=1"))
         folders = [f"--data_folder={tmp_path}", f"--output_folder={tmp_path}/run"]
-        experiment = load_experiment([str(ROOT / yaml), *sizes, *folders, "--device", "cpu"])
+        experiment = load_experiment([str(ROOT / yaml), *sizes, *folders, *words, "--device", "cpu"])
         targets = getattr(experiment.hparams["model"], "targets", ())
         for target in targets:
             classes = CategoricalEncoder()
@@ -117,8 +117,8 @@ def rehearse(experiments, tmp_path):
         task = TASKS[row["Script_file"]](experiment, RunRecord.open(experiment.run_folder))
         return task, dict.fromkeys(targets, "yes")
 
-    def call(yaml):
-        task, labels = prepare(yaml)
+    def call(yaml, *words):
+        task, labels = prepare(yaml, words)
         waveforms = [torch.rand(32000), torch.rand(24000)]
         tokens = [torch.randint(3, 20, (5,)), torch.randint(3, 20, (4,))]
         rows = [
@@ -156,6 +156,12 @@ WAITED = {}
 @pytest.mark.parametrize("yaml", MODELS)
 def test_no_tensor_is_on_the_wrong_device_and_nobody_waits_without_leave(rehearse, yaml):
     WAITED[yaml] = rehearse(yaml)
+
+
+def test_the_other_objective_of_pretraining(rehearse):
+    yaml = "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/small_summarymixing.yaml"
+    first, second = rehearse(yaml, "--objective=random_projection")
+    assert not second
 
 
 def test_whoever_may_wait_does():
