@@ -73,6 +73,7 @@ PUBLISHED = [
     (100, lambda h: h["model"].objective.negatives, {"negatives"}),
     (0.1, lambda h: h["model"].objective.temperature, {"similarity_temperature"}),
     (0.1, lambda h: h["model"].objective.diversity_weight, {"diversity_weight"}),
+    (1.0, lambda h: h["model"].objective.target_gradient, {"target_gradient"}),
     ("Contrastive", lambda h: type(h["model"].objective).__name__, {"objective"}),
     (10, lambda h: h["model"].mask.keywords["span"], {"mask_span"}),
     ((5e-4, 1e-6, 0.05), lambda h: optimizer(h), {"lr", "eps", "weight_decay"}),

@@ -42,6 +42,10 @@ class Contrastive(nn.Module):
         What similarities are divided by.
     diversity_weight : float
         Of the reward.
+    target_gradient : float
+        What the gradient of the targets is multiplied by on its way into the front end. 1 is published. With small
+        batches the front end then makes latents that are easy to predict because few codes tell them apart; 0 lets it
+        learn from the predictions alone.
 
     Examples
     --------
@@ -66,6 +70,7 @@ class Contrastive(nn.Module):
         negatives=100,
         temperature=0.1,
         diversity_weight=0.1,
+        target_gradient=1.0,
     ):
         super().__init__()
         self.quantizer = quantizer(speech_encoder.front_end.output_size)
@@ -73,6 +78,7 @@ class Contrastive(nn.Module):
         self.target_proj = nn.Linear(groups * entry_size, size)
         self.prediction_proj = nn.Linear(speech_encoder.d_model, size)
         self.negatives, self.temperature, self.diversity_weight = negatives, temperature, diversity_weight
+        self.target_gradient = target_gradient
 
     def set_step(self, step):
         """Anneal the quantiser's temperature to where it is after so many optimizer steps."""
@@ -96,7 +102,10 @@ class Contrastive(nn.Module):
         -------
         PretrainingOutput
         """
-        quantized = self.quantizer(masked.of(frames))
+        latents = masked.of(frames)
+        if latents.requires_grad and self.target_gradient != 1.0:
+            latents.register_hook(lambda gradient: gradient * self.target_gradient)
+        quantized = self.quantizer(latents)
         negatives = sample_negatives(masked.counts, self.negatives).to(hidden.device, non_blocking=True)
         own = torch.arange(len(masked), device=hidden.device).unsqueeze(1)
         candidates = torch.cat([own, negatives], dim=1)  # [N, 1 + K]

@@ -138,6 +138,21 @@ def test_the_diversity_of_a_collapse_has_a_gradient(objective, batch):
     assert gradient.isfinite().all() and gradient[0] > 0 > gradient[1]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_gradient_of_the_targets(objective, batch, share):
+    """Into the front end it is multiplied; everything else learns as before."""
+    hidden, frames, features, masked = batch
+    found = []
+    for objective.target_gradient in (1.0, share):
+        latents = frames.clone().requires_grad_()
+        objective.zero_grad()
+        torch.manual_seed(0)
+        objective.train()(hidden, latents, features, masked).loss.backward()
+        found.append((latents.grad, [p.grad.clone() for p in objective.parameters()]))
+    torch.testing.assert_close(found[1][0], share * found[0][0])
+    assert found[0][0].any() and all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))
+
+
 def test_nothing_masked(objective):
     masked = MaskedFrames(torch.zeros(2, 5, dtype=torch.bool), torch.tensor([5, 1]), 2)
     output = objective.train()(torch.randn(0, 7, requires_grad=True), torch.randn(2, 5, 5), None, masked)
