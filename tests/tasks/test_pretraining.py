@@ -390,7 +390,7 @@ def test_two_processes_train_as_one_does_that_gathers_two_batches(speech, tmp_pa
         done = subprocess.run(
             [sys.executable, *(torchrun if processes > 1 else []), script, *words],
             cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=150,
