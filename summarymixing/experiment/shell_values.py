@@ -30,8 +30,8 @@ from summarymixing.utils.errors import InputError
 
 __all__ = ["NAMES", "TRUTH", "parse_values"]
 
-#: The last words of keys that name a file, a folder or a model when they hold something.
-NAMES = {"archive", "encoder", "file", "folder", "lm", "model", "path", "source"}
+#: The last words of keys that name a file, a folder, a split or a model when they hold something.
+NAMES = {"archive", "encoder", "file", "folder", "lm", "model", "path", "source", "split", "upstream"}
 
 #: The words for truth values, in any case.
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
