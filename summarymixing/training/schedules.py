@@ -5,6 +5,8 @@ import inspect
 from functools import partial
 from types import SimpleNamespace
 
+from speechbrain.nnet.schedulers import TriStageLRSchedule
+
 from summarymixing.utils.errors import InputError
 
 #: What SpeechBrain's schedulers call the peak learning rate, the steps of the warm-up, all steps and all epochs.
@@ -143,6 +145,55 @@ class Schedule:
         for _ in range(done):
             self(optimizer)
         return self.group["lr"]
+
+
+def tri_stage(lr, warmup_steps, total_steps, hold_fraction=0.4, final_lr_scale=0.05):
+    """SpeechBrain's ``TriStageLRSchedule`` for as many steps as there are: warm up, hold, decay exponentially.
+
+    It is the schedule of wav2vec 2.0 (2006.11477, section 4.3): 10 % of the steps warm up, 40 % hold, the rest decay.
+
+    Parameters
+    ----------
+    lr : float
+        Peak learning rate. The warm-up starts at a hundredth of it.
+    warmup_steps : int
+        Steps of the warm-up.
+    total_steps : int
+        Steps of the training.
+    hold_fraction : float, optional
+        Fraction of the steps at the peak.
+    final_lr_scale : float, optional
+        Learning rate at the end, as a fraction of the peak.
+
+    Returns
+    -------
+    speechbrain.nnet.schedulers.TriStageLRSchedule
+        The scheduler.
+
+    Raises
+    ------
+    InputError
+        If warm-up and hold leave no step to decay in, or ``final_lr_scale`` is not above 0 and at most 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    >>> schedule = Schedule(partial(tri_stage, hold_fraction=0.5), 1.0, warmup_fraction=0.1, steps=100)
+    >>> rates = [schedule(optimizer) for _ in range(100)]
+    >>> [round(rates[step], 3) for step in (0, 10, 60, 99)]
+    [0.01, 1.0, 1.0, 0.054]
+    """
+    if not 0 < final_lr_scale <= 1:
+        raise InputError(f"key lr_schedule: final_lr_scale {final_lr_scale} must be above 0 and at most 1")
+    hold_steps = round(hold_fraction * total_steps)
+    decay_steps = total_steps - warmup_steps - hold_steps
+    if hold_fraction < 0 or decay_steps < 1:
+        raise InputError(
+            f"key lr_schedule: of {total_steps} steps {warmup_steps} warm up and hold_fraction {hold_fraction} holds "
+            f"{hold_steps}, which leaves none to decay in; lower hold_fraction or the key warmup_fraction"
+        )
+    return TriStageLRSchedule(lr, warmup_steps, hold_steps, decay_steps, total_steps, 0.01, final_lr_scale)
 
 
 def refuse_zero_rates(rates, first, total):

@@ -20,7 +20,7 @@ from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks import recognition
 from summarymixing.tasks.ctc import CTC
 from summarymixing.training import task as task_module
-from summarymixing.training.schedules import Schedule
+from summarymixing.training.schedules import Schedule, tri_stage
 from summarymixing.utils.errors import InputError
 
 YAML = Path(__file__).parents[2] / "hparams/conformer.yaml"
@@ -35,6 +35,7 @@ SMALL = {
     "max_batch_ex": 1,
     "lr": 0.0025,
     "warmup_fraction": 0.1,
+    "lr_schedule": "!name:speechbrain.nnet.schedulers.LinearWarmupScheduler",
     "num_buckets": 1,
     "augment": "null",
     "spec_augment": "null",
@@ -168,6 +169,7 @@ def test_any_scheduler_is_resumed_where_it_was(name):
         schedulers.WarmAndExpDecayLRSchedule,
         partial(schedulers.WarmCoolDecayLRSchedule, cooldown=4),
         partial(schedulers.TriStageLRSchedule, hold_steps=1, decay_steps=35),
+        partial(tri_stage, hold_fraction=0.5),
     ],
 )
 def test_a_factory_gets_what_it_asks_for(factory):
@@ -202,6 +204,29 @@ def test_a_schedule_that_cannot_be_is_refused():
         Schedule(schedulers.TriStageLRSchedule, 1.0, 0.1, 40)
     with pytest.raises(InputError, match="give it also num_warmup_steps.*or the key warmup_fraction"):
         Schedule(schedulers.LinearWarmupScheduler, 1.0, steps=40)
+
+
+def test_three_stages_end_with_the_training():
+    """A tenth of the steps warms up, half is held and the rest decays, however many steps there are."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=7.0)
+    for steps in (40, 1000):
+        schedule = Schedule(partial(tri_stage, hold_fraction=0.5, final_lr_scale=0.1), 3.0, 0.1, steps)
+        rates = [schedule.resume(optimizer, 0)] + [schedule(optimizer) for _ in range(steps + 1)]
+        assert rates[1:].count(3.0) == steps // 2 + 1 and rates[-1] == pytest.approx(0.3)
+        assert rates[1 + 8 * steps // 10] == pytest.approx(3.0 * 0.1**0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hold_fraction": 0.9}, "of 40 steps 4 warm up and hold_fraction 0.9 holds 36, .*lower hold_fraction"),
+        ({"hold_fraction": -0.1}, "hold_fraction -0.1"),
+        ({"final_lr_scale": 0}, "final_lr_scale 0 must be above 0"),
+    ],
+)
+def test_three_stages_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Schedule(partial(tri_stage, **arguments), 1.0, 0.1, 40)
 
 
 def test_a_schedule_of_losses_trains_and_goes_on(train):
