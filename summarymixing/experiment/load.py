@@ -27,7 +27,7 @@ from summarymixing.experiment.shell_values import parse_values
 from summarymixing.experiment.value_checks import check_device, check_values
 from summarymixing.experiment.yaml_build import build, resolve
 from summarymixing.experiment.yaml_files import resolve_yaml
-from summarymixing.experiment.yaml_tree import comparable, dump_tree, load_tree, put, top_level_keys
+from summarymixing.experiment.yaml_tree import comparable, dump_tree, load_tree, put, tag_of, top_level_keys
 from summarymixing.utils.errors import InputError
 
 __all__ = ["Experiment", "RunRecord", "Settings", "load_experiment", "read_settings", "resolve_yaml"]
@@ -168,7 +168,7 @@ def read_settings(argv: list[str]) -> Settings:
     options, run_opts = parse_run_options(yaml_file, option_words)
     # The YAML may refer to a run option's key, and its record must show the value that was used.
     overrides.update({key: value for key, value in run_opts.items() if key in keys})
-    text = _apply_overrides(text, overrides, yaml_file)
+    text = _evaluate(_apply_overrides(text, overrides, yaml_file), yaml_file)
     return Settings(yaml_file, text, overrides, run_opts, options.log_config)
 
 
@@ -264,6 +264,18 @@ def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
             put(tree, key, value)
         except ValueError as error:
             raise InputError(f"{yaml_file}: --{key}: {error}") from error
+    return dump_tree(tree)
+
+
+def _evaluate(text: str, yaml_file: str) -> str:
+    """Put what ``!applyref:`` gives in the place of top-level keys, so that the record of a run needs no other file."""
+    tree = load_tree(text, yaml_file)
+    keys = [key for key, value in tree.items() if tag_of(value).startswith("!applyref:")]
+    if not keys:
+        return text
+    values = load_tree(resolve(text, yaml_file), yaml_file)
+    for key in keys:
+        tree[key] = values[key]
     return dump_tree(tree)
 
 

@@ -44,6 +44,8 @@ def resolve(text: str, yaml_file: str, overrides: dict | None = None) -> str:
         raise InputError(f"{yaml_file}: `!include:` is not supported; share keys with `base:`")
     try:
         return resolve_references(io.StringIO(text), overrides).getvalue()
+    except InputError:  # of a function that `!applyref:` calls
+        raise
     except Exception as error:
         placeholder = _PLACEHOLDER.search(str(error))
         if placeholder:

@@ -98,11 +98,8 @@ def write_encoder(run_folder, folder):
     if new.path.exists() and (not new.path.is_dir() or any(new.path.iterdir())):
         raise InputError(f"{folder}: is there already and not empty; choose another folder")
     encoder = speech_encoder_of(run)
-    values = run.values()
-    # The keyword is `encoder` in models of recognition.
-    node = values["speech_encoder"] if run.encoder.is_file() else _part(values["model"], run)
     out = io.StringIO()
-    keys = {"sample_rate": encoder.sample_rate, "output_folder": str(new.path), "speech_encoder": node}
+    keys = {"sample_rate": encoder.sample_rate, "output_folder": str(new.path), "speech_encoder": _node(run)}
     ruamel.yaml.YAML().dump(keys, out)
     save_file = _safetensors().save_file
     new.path.mkdir(parents=True, exist_ok=True)
@@ -112,7 +109,49 @@ def write_encoder(run_folder, folder):
     return encoder
 
 
-def _part(model, run):
+def encoder_node(folder, **changes):
+    """The YAML of a trained encoder, for ``!applyref:`` in an experiment that starts from it.
+
+    An experiment so has the very architecture of what it starts from, and no keys for it; the run folder's YAML file
+    holds it in full, so that the run can be loaded without the folder it started from.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        A finished run, or an exported encoder; the YAML key ``pretrained_encoder``.
+    **changes
+        Arguments of :class:`~summarymixing.lobes.SpeechEncoder` that are other than there: ``augment``, ``dropout``.
+
+    Returns
+    -------
+    ruamel.yaml.comments.CommentedMap
+        With its tag.
+
+    Raises
+    ------
+    InputError
+        If the folder holds neither, or a model without such an encoder.
+
+    Examples
+    --------
+    >>> encoder_node("no/such/run")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    summarymixing.utils.errors.InputError: no/such/run: no such folder; set the key pretrained_encoder to the folder...
+    """
+    run = RunFolder(folder, "pretrained_encoder")
+    run.require(run.hyperparams, run.encoder if run.encoder.is_file() else run.model)
+    node = _node(run)
+    node.update(changes)
+    return node
+
+
+def _node(run):
+    """The keyword is `encoder` in models of recognition."""
+    values = run.values()
+    if run.encoder.is_file():
+        return values["speech_encoder"]
+    model = values.get("model", {})
     for key in ("speech_encoder", "encoder"):
         if key in model:
             return model[key]

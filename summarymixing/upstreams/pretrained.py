@@ -26,26 +26,35 @@ def start_encoder(hparams):
     Parameters
     ----------
     hparams : dict
-        With ``model``, ``pretrained_encoder`` (a run folder, or null) and ``freeze_encoder``.
+        With ``model``, ``pretrained_encoder`` (a run folder, or null) and ``freeze_encoder``; ``from_scratch``, which
+        may be missing, leaves the weights of the encoder at random.
 
     Raises
     ------
     InputError
-        As :func:`load_encoder`; if a random encoder would be frozen; and if ``parameter_groups`` names a part of it.
+        As :func:`load_encoder`; if a random encoder would be frozen; and if ``parameter_groups`` names a part of an
+        encoder that is frozen already.
 
     Examples
     --------
     >>> start_encoder({"model": None, "pretrained_encoder": None, "freeze_encoder": False})
     """
     source, freeze = hparams["pretrained_encoder"], hparams["freeze_encoder"]
+    groups = hparams.get("parameter_groups") or {}
+    inside = [name for name in groups if f"{current_name(name)}.".startswith(_PREFIX)]
+    if hparams.get("from_scratch", False):
+        if freeze or any(groups[name].get("frozen_until") for name in inside):
+            raise InputError(
+                "from_scratch: true would freeze random weights; set freeze_encoder to false, and in parameter_groups "
+                "frozen_until to 0 (where there is a key frozen_steps: --frozen_steps 0)"
+            )
+        return
     if source is not None:
         load_encoder(hparams["model"], source)
     elif freeze:
         raise InputError("freeze_encoder: true without a pretrained_encoder would freeze random weights; give one")
     if freeze:
         freeze_encoder(hparams["model"])
-        groups = hparams.get("parameter_groups") or {}
-        inside = [name for name in groups if f"{current_name(name)}.".startswith(_PREFIX)]
         if inside:
             raise InputError(
                 f"key parameter_groups: {', '.join(inside)} would do nothing beside freeze_encoder: true; leave one of "

@@ -79,12 +79,18 @@ def exported(run, tmp_path):
 WAVS, LENGTHS = torch.randn(2, 16000, generator=torch.Generator().manual_seed(1)), torch.tensor([1.0, 0.6])
 
 
+def close(one, other):
+    """The last bits of a product depend, on some CPUs, on where in memory the same weights lie."""
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
 def test_hidden_states_are_those_of_the_run(run, exported):
     theirs, their_counts = RunUpstream(run)(WAVS, LENGTHS)
     ours, counts = RunUpstream(exported)(WAVS, LENGTHS)
     assert len(ours) == 3 and torch.equal(counts, their_counts)
     for one, other in zip(ours, theirs, strict=True):
-        assert torch.equal(one, other) and one.abs().max() > 0
+        close(one, other)
+        assert one.abs().max() > 0
 
 
 def test_plain_speechbrain_loads_it_wherever_it_lies(run, exported, tmp_path):
@@ -95,7 +101,8 @@ def test_plain_speechbrain_loads_it_wherever_it_lies(run, exported, tmp_path):
     hparams["pretrainer"].load_collected()
     frames, counts = hparams["speech_encoder"].eval()(WAVS, LENGTHS)
     states, their_counts = RunUpstream(run)(WAVS, LENGTHS)
-    assert torch.equal(frames, states[-1]) and torch.equal(counts, their_counts)
+    close(frames, states[-1])
+    assert torch.equal(counts, their_counts)
 
 
 def test_another_model_starts_from_it(run, exported):

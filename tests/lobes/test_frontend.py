@@ -26,6 +26,7 @@ def front_end(request, tools):
 def test_frame_counts_equal_real_sizes(front_end):
     counts = torch.arange(1, 60)
     expected = front_end.frame_counts(counts)
+    assert [front_end.frame_counts(n) for n in counts.tolist()] == front_end.frame_counts(counts).tolist()
     for n, count in zip(counts.tolist(), expected.tolist(), strict=True):
         output, frames = front_end(torch.rand(1, n, 11), torch.tensor([n]))
         assert output.shape == (1, count, front_end.output_size) and frames.tolist() == [count]

@@ -15,8 +15,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from summarymixing.corpora.manifest import read_manifest
+from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.experiment.yaml_files import resolve_yaml
 from summarymixing.experiment.yaml_tree import comparable
 from summarymixing.synthetic import make_common_voice, make_librispeech, make_slurp, make_speech_commands
@@ -25,9 +27,11 @@ ROOT = Path(__file__).parents[2]
 
 
 ROWS = [row for file in sorted(Path(__file__).parent.glob("*.csv")) for row in read_manifest(file)]
-#: The first experiment of each LibriSpeech recipe that reads transcripts.
+#: The first experiment of each LibriSpeech recipe that reads transcripts and needs no other run.
 RECIPES = {
-    row["Script_file"]: row for row in reversed(ROWS) if row["Dataset"] == "LibriSpeech" and row["Task"] != "SSL"
+    row["Script_file"]: row
+    for row in reversed(ROWS)
+    if row["Dataset"] == "LibriSpeech" and not row["Task"].startswith("SSL")
 }
 
 
@@ -101,13 +105,38 @@ def corpus(corpora):
     return corpora("LibriSpeech")
 
 
+#: A finished run of a very small encoder, for the recipes that start from one.
+_RUN = """
+sample_rate: 16000
+model: !new:summarymixing.lobes.CTCModel
+  encoder: !new:summarymixing.lobes.SpeechEncoder
+    features: !new:summarymixing.lobes.LogMel {n_mels: 20}
+    normalize: !new:summarymixing.lobes.UtteranceNormalization
+    front_end: !new:summarymixing.lobes.LatentExtractor
+      {input_size: 20, channels: 8, kernel_sizes: [3, 3], strides: [2, 1]}
+    encoder: !new:summarymixing.lobes.ConformerEncoder {num_layers: 2, d_model: 16, d_ffn: 16, kernel_size: 5}
+  vocab_size: 4
+"""
+
+
 @pytest.fixture(scope="session")
-def command_line(corpora):
+def encoder_run(tmp_path_factory):
+    """The folder of a finished run, as far as an encoder is taken from it; its weights are random."""
+    run = RunFolder(tmp_path_factory.mktemp("pretrained") / "run")
+    run.write_text(_RUN)
+    torch.save(run.build("model")["model"].state_dict(), run.model)
+    return run.path
+
+
+@pytest.fixture(scope="session")
+def command_line(corpora, encoder_run):
     """The command line of a listed YAML file: the sizes of its row, its data, then settings of the test."""
 
     def of(yaml, **settings):
         (row,) = [row for row in ROWS if row["Hparam_file"] == yaml]
         settings = {"data_folder": settings.get("data_folder") or corpora(row["Dataset"]), **settings}
+        if row["Task"] == "SSL-ASR":
+            settings = {"pretrained_encoder": encoder_run, **settings}
         more = [f"--{key}={value}" for key, value in settings.items()]
         return [str(ROOT / yaml), *shlex.split(row["test_debug_flags"]), *more]
 

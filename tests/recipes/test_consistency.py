@@ -27,6 +27,8 @@ COLUMNS = (
 SWAP = {"base", "mixer", "merge", "positions", "chunk_sampler"}
 #: Variants that are another network than their base.
 ANOTHER_NETWORK = {"contextnet", "transformer_mhsa", "branchformer_summarymixing_decoder", "waveform_summarymixing"}
+#: Keys by which a variant swaps one corpus for another.
+DATA = {"base", "prepare", "locale", "output_folder", "train_splits", "valid_split", "test_splits"}
 #: Sizes of a base that lead nowhere once these files have replaced what they are the sizes of.
 LEFT_BY_THE_BASE = {
     "hparams/branchformer*.yaml": {"d_ffn"},
@@ -93,7 +95,7 @@ def test_a_variant_is_short(experiments):
     bases = {file.parent / keys["base"][0] for file, keys in own.items() if "base" in keys}
     for file in own.keys() - bases:
         assert "base" in own[file], file
-        assert set(own[file]) <= SWAP or (file.stem in ANOTHER_NETWORK and len(own[file]) <= 6), file
+        assert set(own[file]) <= SWAP or set(own[file]) <= DATA or (file.stem in ANOTHER_NETWORK and len(own[file]) <= 6), file
 
 
 def test_no_recipe_repeats_the_shared_bookkeeping(experiments):
@@ -153,12 +155,13 @@ def test_every_program_says_what_it_does(experiments, refused, monkeypatch, caps
         assert "the first argument must be the YAML file of an experiment" in refused(script)
 
 
-def test_yaml_files_name_the_files_of_a_run_as_the_code_does(experiments):
+def test_yaml_files_name_the_files_of_a_run_as_the_code_does(experiments, encoder_run):
     """Loggers and checkpointers are made in YAML; whoever reads them finds them through RunFolder."""
     bases = {row["Script_file"]: row["Hparam_file"] for row in experiments}
     for yaml in bases.values():
         run = RunFolder(f"runs/{Path(yaml).stem}")
         given = {"output_folder": str(run), "data_folder": "data", "locale": "fr"}
+        given["pretrained_encoder"] = str(encoder_run)
         values = YAML().load(resolve(resolve_yaml(ROOT / yaml), yaml, given))
         assert Path(values["train_logger"]["save_file"]) == run.train_log
         assert Path(values["checkpointer"]["checkpoints_dir"]) == run.checkpoints

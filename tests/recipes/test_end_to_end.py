@@ -21,6 +21,7 @@ TRAINED = [
     "recipes/CommonVoice/ASR/transformer/hparams/small_mhsa_relpos.yaml",
     "recipes/GoogleSpeechCommands/KWS/hparams/branchformer_mhsa.yaml",
     "recipes/LibriSpeech/ASR/CTC/hparams/conformer_mhsa_relpos.yaml",
+    "recipes/LibriSpeech/ASR/finetune/hparams/small_commonvoice.yaml",
     "recipes/LibriSpeech/ASR/transducer/hparams/conformer_transducer_summarymixing_fast.yaml",
     "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_cnn_only.yaml",
     "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_summarymixing_decoder.yaml",

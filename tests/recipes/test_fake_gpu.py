@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = {
     "train.py": CTC,
     "recipes/LibriSpeech/ASR/CTC/train.py": CTC,
+    "recipes/LibriSpeech/ASR/finetune/train.py": CTC,
     "recipes/LibriSpeech/ASR/transducer/train.py": Transducer,
     "recipes/LibriSpeech/ASR/transformer/train.py": Seq2Seq,
     "recipes/LibriSpeech/self-supervised-learning/wav2vec2/train.py": Pretraining,
@@ -48,6 +49,7 @@ MODELS = [
     "hparams/conformer_mhsa_relpos.yaml",
     "hparams/conformer_summarymixing.yaml",
     "recipes/LibriSpeech/ASR/CTC/hparams/conformer_mhsa.yaml",
+    "recipes/LibriSpeech/ASR/finetune/hparams/small.yaml",
     "recipes/LibriSpeech/ASR/transducer/hparams/conformer_transducer_mhsa.yaml",
     "recipes/LibriSpeech/ASR/transducer/hparams/conformer_transducer_summarymixing_fast.yaml",
     "recipes/LibriSpeech/ASR/transformer/hparams/branchformer_summarymixing_decoder.yaml",
@@ -99,7 +101,7 @@ ONCE = {
 
 
 @pytest.fixture
-def rehearse(experiments, tmp_path):
+def rehearse(experiments, encoder_run, tmp_path):
     """Two training steps and an evaluation of a listed YAML file; returns who has waited in each."""
     (tmp_path / "_background_noise_").mkdir()
     soundfile.write(tmp_path / "_background_noise_/hum.wav", torch.rand(40000).numpy(), 16000)
@@ -108,6 +110,8 @@ def rehearse(experiments, tmp_path):
         (row,) = [row for row in experiments if row["Hparam_file"] == yaml]
         sizes = shlex.split(row["test_debug_flags"].replace("--num_layers=2", "--num_layers=1"))
         folders = [f"--data_folder={tmp_path}", f"--output_folder={tmp_path}/run"]
+        if row["Task"] == "SSL-ASR":
+            folders.append(f"--pretrained_encoder={encoder_run}")
         experiment = load_experiment([str(ROOT / yaml), *sizes, *folders, *words, "--device", "cpu"])
         targets = getattr(experiment.hparams["model"], "targets", ())
         for target in targets:

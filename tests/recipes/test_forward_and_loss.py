@@ -19,6 +19,7 @@ from summarymixing.tasks.understanding import Understanding
 #: By a row's Task.
 TASKS = {
     "ASR-CTC": CTC,
+    "SSL-ASR": CTC,
     "ASR-Transformers": Seq2Seq,
     "ASR-Transducers": Transducer,
     "SSL": Pretraining,

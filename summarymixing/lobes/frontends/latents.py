@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -75,7 +76,7 @@ class LatentExtractor(nn.Module):
         """Output frames for so many input frames, at least one."""
         for conv in self.convs:
             feature_counts = (feature_counts - conv.kernel_size[0]) // conv.stride[0] + 1
-        return feature_counts.clamp(min=1)
+        return feature_counts.clamp(min=1) if torch.is_tensor(feature_counts) else max(1, feature_counts)
 
     def forward(self, features, feature_counts):
         """Convolve a padded batch.
