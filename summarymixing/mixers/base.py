@@ -1,4 +1,4 @@
-"""What every token mixer is: (B, T, D) -> (B, T, D), offline, chunk-masked or streaming."""
+"""The interface of every token mixer: (B, T, D) -> (B, T, D), offline, chunk-masked or streaming."""
 
 import torch
 from torch import nn
@@ -7,8 +7,8 @@ from torch import nn
 class Mixer(nn.Module):
     """Base class of all token mixers.
 
-    A subclass implements :meth:`mix`; one that can stream also implements :meth:`initial_state` and
-    :meth:`stream`. An encoder builds one mixer a layer by calling the factory of its YAML key ``mixer`` with
+    A subclass implements :meth:`mix`. A mixer that can stream also implements :meth:`initial_state` and
+    :meth:`stream`. An encoder builds one mixer per layer: it calls the factory in its YAML key ``mixer`` with
     ``d_model``.
 
     Parameters
@@ -42,7 +42,7 @@ class Mixer(nn.Module):
         padding_mask : torch.Tensor, optional
             (B, T) bool, True = padding.
         chunks : speechbrain.utils.dynamic_chunk_training.DynChunkTrainConfig, optional
-            Frame t of chunk k sees chunks max(0, k - left context) to k only.
+            Frame t of chunk k sees only the chunks max(0, k - left context) to k.
 
         Returns
         -------
@@ -66,12 +66,27 @@ class Mixer(nn.Module):
                 f"padding_mask must be bool (True = padding) of shape {tuple(x.shape[:2])}, got "
                 f"{padding_mask.dtype} of shape {tuple(padding_mask.shape)}."
             )
-        # Filled on the way in as well as out: a NaN in padding times a zero gradient would still be NaN.
+        # Zeroed in the input as well as in the output: a NaN in padding times a zero gradient would still be NaN.
         padding = padding_mask.unsqueeze(-1)
         return self.mix(x.masked_fill(padding, 0.0), padding_mask, chunks).masked_fill(padding, 0.0)
 
     def mix(self, x, padding_mask, chunks):
-        """The mixing itself; padded frames of ``x`` are zero already, those of the result need not be."""
+        """Mix over time; implemented by subclasses.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (B, T, D), zero at padding.
+        padding_mask : torch.Tensor or None
+            (B, T) bool, True = padding.
+        chunks : DynChunkTrainConfig or None
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, D), with any values at padding.
+        """
         raise NotImplementedError
 
     def initial_state(self, batch_size, chunks):
@@ -80,27 +95,59 @@ class Mixer(nn.Module):
         Parameters
         ----------
         batch_size : int
-            Streams that advance together.
+            Number of streams that are processed together.
         chunks : DynChunkTrainConfig
-            Chunk size in frames, left context in chunks or None for all the past.
+            Chunk size in frames, left context in chunks or None for all of the past.
+
+        Returns
+        -------
+        object
+            What :meth:`stream` takes and updates.
+
+        Raises
+        ------
+        ValueError
+            If the mixer cannot stream.
         """
         raise ValueError(f"{type(self).__name__} cannot stream: decode offline, or choose another mixer.")
 
     def stream(self, x, state):
-        """Mix one chunk, (B, C, D) -> (B, C, D), and update ``state`` in place.
+        """Mix one chunk and update the state.
 
-        Only the last chunk of a stream may be shorter than the chunk size.
+        Parameters
+        ----------
+        x : torch.Tensor
+            (B, C, D), one chunk. Only the last chunk of a stream may be shorter than the chunk size.
+        state : object
+            From :meth:`initial_state`; changed in place.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, D).
+
+        Raises
+        ------
+        ValueError
+            If the mixer cannot stream.
         """
         raise ValueError(f"{type(self).__name__} cannot stream: decode offline, or choose another mixer.")
 
 
 def check_heads(d_model, nhead):
-    """Refuse a number of heads that does not cut the features in equal parts.
+    """Refuse a number of heads that does not split the features into equal parts.
+
+    Parameters
+    ----------
+    d_model : int
+        Number of features.
+    nhead : int
+        Number of heads.
 
     Raises
     ------
     ValueError
-        If ``nhead`` is no positive divisor of ``d_model``.
+        If ``nhead`` is not a positive divisor of ``d_model``.
 
     Examples
     --------

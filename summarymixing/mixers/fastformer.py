@@ -10,15 +10,16 @@ from summarymixing.mixers.base import Mixer, check_heads
 class Fastformer(Mixer):
     """Fastformer's additive attention (2108.09084, section 3).
 
-    Per head: a global query is the attention-weighted sum of the queries; it scales every key; a global key is the
-    attention-weighted sum of those; it scales every value; a linear layer and the query as residual end it.
+    In each head, the attention-weighted sum of the queries is a global query, which scales every key. The
+    attention-weighted sum of the scaled keys is a global key, which scales every value. A linear layer follows, and the
+    query is added as a residual.
 
     Parameters
     ----------
     d_model, nhead : int
-        Features, heads.
+        Number of features D; number of heads, a divisor of it.
     dropout : float
-        On both attention weights.
+        Dropout on the attention weights of queries and keys.
 
     Raises
     ------
@@ -52,7 +53,7 @@ class Fastformer(Mixer):
         return self.out_proj(value * global_key) + query
 
     def _pool(self, frames, scores, padding_mask):
-        """Attention-weighted sum of (B, T, D) with scores (B, T, H); (B, 1, D)."""
+        """Attention-weighted sum over time: frames (B, T, D) and scores (B, T, H) to (B, 1, D)."""
         scores = scores / (self.d_model // self.nhead) ** 0.5
         if padding_mask is not None:
             scores = scores.masked_fill(padding_mask.unsqueeze(-1), -torch.inf)

@@ -1,10 +1,15 @@
-"""No mixing over time: what is left is the convolutions, the CNN-only rows of the published tables."""
+"""No mixing over time, so that only convolutions are left: the CNN-only rows of the published tables."""
 
 from summarymixing.mixers.base import Mixer
 
 
 class Identity(Mixer):
     """Returns its input.
+
+    Parameters
+    ----------
+    d_model : int
+        Number of features D.
 
     Examples
     --------

@@ -6,10 +6,10 @@ from torch import nn
 
 
 class HeadLinear(nn.Module):
-    """A linear layer whose matrix is block-diagonal: the features are cut in ``nhead`` parts, each with its own.
+    """A linear layer with a block-diagonal matrix: the features are split into ``nhead`` heads with one block each.
 
-    Every block is initialised for its own fan-in and fan-out (Xavier), which one dense initialisation of the whole
-    tensor would make several times too small.
+    Every block is initialised for its own fan-in and fan-out (Xavier). One initialisation of the whole tensor would be
+    several times too small.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class HeadLinear(nn.Module):
     output_size : int
         Output features, a multiple of ``nhead``.
     nhead : int
-        Blocks; 1 is an ordinary linear layer.
+        Number of blocks; 1 is an ordinary linear layer.
 
     Raises
     ------
@@ -49,16 +49,16 @@ class HeadLinear(nn.Module):
     def forward(self, x):
         """Project the last dimension; (..., input_size) -> (..., output_size)."""
         if self.nhead == 1:
-            # Squeezed, not indexed: the gradient of an index is written into zeros of the whole weight's size.
+            # Not indexed: the gradient of an index is written into a zero tensor of the size of the whole weight.
             return F.linear(x, self.weight.squeeze(0), self.bias)
         return join_heads(self.each_head(split_heads(x, self.nhead)), x)
 
     def each_head(self, heads):
-        """The same with the heads apart, (nhead, N, input_size / nhead) -> (nhead, N, output_size / nhead)."""
+        """Project split heads; (nhead, N, input_size / nhead) -> (nhead, N, output_size / nhead)."""
         return torch.baddbmm(self.bias.view(self.nhead, 1, -1), heads, self.weight.transpose(1, 2))
 
     def dense_weight(self):
-        """The same matrix written out, (output_size, input_size)."""
+        """The block-diagonal matrix with its zeros, (output_size, input_size)."""
         return torch.block_diag(*self.weight)
 
     def extra_repr(self):
@@ -77,14 +77,14 @@ def join_heads(heads, x):
 
 
 class HeadMLP(nn.Sequential):
-    """Head-wise linear layers, each with an activation behind it; the heads meet only at its end.
+    """Head-wise linear layers, each followed by an activation; the heads are joined only at the end.
 
-    Putting the heads side by side again takes as long as a small product, so it is done once and not after each layer.
+    Joining the heads takes as long as a small matrix product, so it is done once and not after each layer.
 
     Parameters
     ----------
     *layers : torch.nn.Module
-        A :class:`HeadLinear`, an activation of single features, and so on; all with the same number of heads.
+        :class:`HeadLinear` and element-wise activation in turn; all layers have the same number of heads.
 
     Examples
     --------
@@ -104,7 +104,29 @@ class HeadMLP(nn.Sequential):
 
 
 def projection(input_size, hidden_sizes, output_size, nhead, activation):
-    """The MLPs f and s: head-wise linear layers, the activation after each of them, also the last.
+    """The MLPs f and s: head-wise linear layers with the activation after each of them, also after the last.
+
+    Parameters
+    ----------
+    input_size : int
+        Input features.
+    hidden_sizes : list of int
+        Features of the hidden layers; empty for a single linear layer.
+    output_size : int
+        Output features.
+    nhead : int
+        Heads; they divide all sizes.
+    activation : type
+        Activation class.
+
+    Returns
+    -------
+    HeadMLP
+
+    Raises
+    ------
+    ValueError
+        If a size is not a multiple of ``nhead``.
 
     Examples
     --------

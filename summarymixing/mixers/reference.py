@@ -1,10 +1,10 @@
-"""Every mixer written the slow, obvious way. Read this page first; tests hold the fast code against it.
+"""Every mixer written in the slow, obvious way. Read this module first; tests compare the fast code with it.
 
-Here is one utterance x (T, D) at a time: no batch, no padding, no streaming, dropout off. A mean over time is a
-(T, T) matrix whose row t holds the weights that frame t gives to the frames u, so that its rows sum to one. All that
-is shared with the fast code is the weights of the mixer.
+The functions take one utterance x (T, D) at a time: no batch, no padding, no streaming, no dropout. A mean over time is
+a (T, T) matrix; row t holds the weights that frame t gives to the frames u, and sums to one. Only the weights of the
+mixer are shared with the fast code.
 
-A mixer that takes ``chunks`` (SpeechBrain's ``DynChunkTrainConfig``) gives frame t only what :func:`visible` says.
+With ``chunks`` (SpeechBrain's ``DynChunkTrainConfig``) frame t sees only the frames that :func:`visible` gives.
 """
 
 import math
@@ -16,16 +16,21 @@ from summarymixing import mixers
 
 
 def visible(num_frames, chunks=None):
-    """Which frames u (columns) each frame t (rows) may use; (T, T) bool.
+    """Which frames u (columns) each frame t (rows) may use.
 
-    Frame t lies in chunk k = t // chunk size, and may use the chunks k - left context to k, whole.
+    Frame t is in chunk k = t // chunk size, and may use all frames of the chunks k - left context to k.
 
     Parameters
     ----------
     num_frames : int
         T.
     chunks : DynChunkTrainConfig, optional
-        Chunk size in frames, left context in chunks or None for all of the past. Without it all is visible.
+        Chunk size in frames, left context in chunks or None for all of the past. Without it all frames are visible.
+
+    Returns
+    -------
+    torch.Tensor
+        (T, T) bool.
 
     Examples
     --------
@@ -51,11 +56,11 @@ def distance(num_frames):
 
 
 def normalise(weights):
-    """Make every row sum to one: each frame takes a mean."""
+    """Divide every row of (T, T) weights by its sum, so that each frame takes a mean."""
     return weights / weights.sum(1, keepdim=True)
 
 
-# The means of summaries.py. Each returns (T, T) float64 weights; ``weights @ s`` is the mean for every frame.
+# The means of ops/means.py. Each returns (T, T) float64 weights; ``weights @ s`` is the mean for every frame.
 
 
 def utterance_weights(num_frames):
@@ -64,7 +69,7 @@ def utterance_weights(num_frames):
 
 
 def chunk_weights(num_frames, chunks):
-    """The mean over what each frame may see.
+    """The mean over the frames that each frame may see.
 
     Examples
     --------
@@ -83,7 +88,8 @@ def causal_weights(num_frames):
 def window_weights(num_frames, half_width, chunks=None, edge="count"):
     """The mean over the visible frames at most ``half_width`` away.
 
-    With ``edge="paper"`` every frame has the weight of an inner window, so that the rows at the edges sum to less.
+    With ``edge="paper"`` every frame has the weight that it has in a complete window, so that the rows at the ends of
+    the utterance sum to less than one.
 
     Examples
     --------
@@ -107,7 +113,7 @@ def decay_weights(num_frames, decay, chunks=None):
     return normalise(decay ** distance(num_frames) * visible(num_frames, chunks))
 
 
-# The mixers. Each function takes the module, for its weights, and one utterance (T, D); it returns (T, D).
+# The mixers. Each function takes the module, whose weights it uses, and one utterance (T, D); it returns (T, D).
 
 
 def summary_mixing(mixer, x, chunks=None):
@@ -137,14 +143,14 @@ def windowed_summary_mixing(mixer, x, chunks=None):
 
 
 def mlp(projection, x):
-    """f or s: the activation after every linear layer; the matrix of a layer is block-diagonal, a block a head."""
+    """f or s: linear layers with a block-diagonal matrix, one block per head, and the activation after each of them."""
     for linear, activation in zip(projection[::2], projection[1::2], strict=True):
         x = activation(x @ linear.dense_weight().T + linear.bias)
     return x
 
 
 def summary(mixer, s, chunks):
-    """The summary for every frame, (T, S): the same row T times where all frames see the same."""
+    """The summary for every frame, (T, S); T equal rows if all frames see the same frames."""
     if mixer.summary == "decay":
         weights = decay_weights(len(s), mixer.decay, chunks)
     elif mixer.summary == "causal":
@@ -155,12 +161,12 @@ def summary(mixer, s, chunks):
 
 
 def combine(mixer, parts):
-    """c: one dense linear layer on the concatenation, and the activation."""
+    """c: one dense linear layer on the concatenated parts, and the activation."""
     return mixer.activation(torch.cat(parts, dim=1) @ mixer.combiner.weight.T + mixer.combiner.bias)
 
 
 def regular_attention(mixer, x, chunks=None):
-    """Each frame takes a mean of values over the visible frames, weighted by how its query fits their keys."""
+    """Each frame takes a mean of the values of visible frames, weighted by the softmax of query-key products."""
     attention = mixer.attention.att
     q, k, v = (x @ attention.in_proj_weight.T + attention.in_proj_bias).chunk(3, dim=1)
     size = attention.head_dim
@@ -173,8 +179,8 @@ def regular_attention(mixer, x, chunks=None):
 def rel_pos_attention(mixer, x, chunks=None):
     """Transformer-XL attention: ``score_tu = ((q_t + a) . k_u + (q_t + b) . W r_|t-u|) / sqrt(D)``.
 
-    r is a sinusoidal embedding of the distance; as in SpeechBrain it does not know before from after, and the scale
-    is that of the model, not of the head. a and b are learned, one pair a head.
+    r is a sinusoidal embedding of the distance. As in SpeechBrain it does not distinguish before from after, and the
+    scale is sqrt(D) of the model, not of a head. a and b are learned, one pair per head.
     """
     attention = mixer.attention
     embeddings = attention.linear_pos(sinusoids(distance(len(x)), x.shape[1]).to(x))  # [T, T, D], one for each pair
@@ -203,26 +209,26 @@ def rope_attention(mixer, x, chunks=None):
 
 
 def query_key_value(attention, x):
-    """(q, k, v) of each head, in SpeechBrain's layout: the rows of its weight go head by head, q, k, v in each."""
+    """(q, k, v) of each head. In SpeechBrain's layout the rows of the weight are ordered by head, then q, k, v."""
     for weight in attention.in_proj_weight.chunk(attention.num_heads):
         yield (x @ weight.T).chunk(3, dim=1)
 
 
 def attend(scores, values, chunks):
-    """Softmax of (T, T) scores over the visible frames, and the mean of the values with these weights."""
+    """Softmax of (T, T) scores over the visible frames, then the mean of the values with these weights."""
     hidden = ~visible(len(values), chunks).to(scores.device)
     return torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=1) @ values
 
 
 def sinusoids(positions, size):
-    """sin and cos in turn, of ``positions * 10000^(-2i / size)``; (...) -> (..., size)."""
+    """sin and cos of ``positions * 10000^(-2i / size)``, interleaved; (...) -> (..., size)."""
     i = torch.arange(0, size, 2, dtype=torch.float64)
     angle = positions.unsqueeze(-1) * 10000 ** (-i / size)
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
 def hyper_mixing(mixer, x, chunks=None):
-    """HyperMixing: an MLP over time whose matrices, (T, hidden), another MLP makes row by row from the frames."""
+    """HyperMixing: an MLP over time. Another MLP generates its matrices, (T, hidden), row by row from the frames."""
     mixing = mixer.mixing
     hyper_input = x + sinusoids(torch.arange(len(x)), x.shape[1]).to(x)
     inputs, tokens = hyper_input.chunk(mixing.num_heads, dim=1), x.chunk(mixing.num_heads, dim=1)
@@ -271,7 +277,7 @@ REFERENCES = {
 
 
 def mix(mixer, x, padding_mask=None, chunks=None):
-    """What ``mixer(x, padding_mask, chunks)`` must return, dropout off.
+    """What ``mixer(x, padding_mask, chunks)`` must return without dropout.
 
     Parameters
     ----------

@@ -13,42 +13,42 @@ SUMMARIES = ("mean", "decay", "causal")
 
 
 class SummaryState:
-    """What a summary must remember of a stream: sums over past chunks, never frames.
+    """The streaming state of a summary: sums over past chunks, no frames.
 
-    With all of the past visible that is one (decayed) sum, with a left context of L chunks the last L. Its size
-    does not depend on how long the stream has run.
+    If all of the past is visible, the state is one (decayed) sum; with a left context of L chunks it is the last L
+    sums. Its size does not depend on the length of the stream.
 
     Parameters
     ----------
     batch_size, size : int
-        Streams, features of the summary.
+        Number of streams; features S of the summary.
     chunks : DynChunkTrainConfig
-        Chunk size in frames, left context in chunks or None.
+        Chunk size in frames, left context in chunks or None for all of the past.
     decay : float, optional
-        Weight lost per frame of distance; None for the plain mean.
+        Factor on the weight per frame of distance; None for the plain mean.
     device : torch.device, optional
-        Where the sums live.
+        Device of the sums.
     """
 
     def __init__(self, batch_size, size, chunks, decay=None, device=None):
         self.chunks = chunks
         self.decay = decay
         slots = 1 if chunks.left_context_size is None else chunks.left_context_size
-        # float64: a sum over hours of frames must still feel one more chunk.
+        # float64: one more chunk must still change a sum over hours of frames.
         self.sums = torch.zeros(batch_size, slots, size + 1, dtype=torch.float64, device=device)
 
     def update(self, s):
-        """Take in one chunk and return its summary.
+        """Add one chunk and return its summary.
 
         Parameters
         ----------
         s : torch.Tensor
-            (B, C, S).
+            (B, C, S), the output of the MLP s for the frames of the chunk.
 
         Returns
         -------
         torch.Tensor
-            (B, 1, S) for the mean, which all frames of the chunk share; (B, C, S) with decay.
+            (B, 1, S) for the plain mean, which all frames of the chunk share; (B, C, S) with decay.
         """
         values = torch.cat([s, torch.ones_like(s[..., :1])], dim=-1).double()  # the last feature counts frames
         if self.decay is None:
@@ -64,7 +64,7 @@ class SummaryState:
         return (total[..., :-1] / total[..., -1:]).to(s.dtype)
 
     def _context(self):
-        """Decayed sum over the remembered chunks, as of the last frame before the current chunk; (B, S + 1)."""
+        """Decayed sum over the stored chunks, at the last frame before the current chunk; (B, S + 1)."""
         slots = self.sums.shape[1]
         ages = torch.arange(slots - 1, -1, -1, device=self.sums.device, dtype=torch.float64)
         return ((self.decay**self.chunks.chunk_size) ** ages)[:, None].mul(self.sums).sum(1)
@@ -80,38 +80,40 @@ class SummaryState:
 class SummaryMixing(Mixer):
     """SummaryMixing (2307.07421): ``h_t = c([f(x_t); s_bar])`` with ``s_bar = mean_t s(x_t)``, linear in time.
 
-    f and s are MLPs with the activation after every layer; c is one dense linear layer and the activation. The
-    combiner never repeats the summary T times: ``W [f; s_bar] = W_f f + W_s s_bar``, the second product once an
-    utterance (once a chunk under ``chunks``).
+    f and s are MLPs with the activation after every layer; c, the combiner, is one dense linear layer and the
+    activation. The combiner never repeats the summary T times: it computes ``W [f; s_bar]`` as ``W_f f + W_s s_bar``,
+    with the second product once per utterance (once per chunk if there are ``chunks``).
 
     Parameters
     ----------
     d_model : int
-        Features D in and out.
+        Number of features D of input and output.
     nhead : int
-        Blocks of the block-diagonal projections f and s. 1 is faster and larger; c is dense always.
+        Blocks of the block-diagonal projections f and s. One block is faster and larger. c is always dense.
     local_proj_hid_dim : list of int, optional
         Hidden sizes of f; default ``[d_model]``, ``[]`` for one linear layer as in the paper's text.
     local_proj_out_dim : int, optional
         Output size of f; default ``d_model``.
-    summary_hid_dim, summary_out_dim : optional
-        The same for s.
+    summary_hid_dim : list of int, optional
+        Hidden sizes of s; default ``[d_model]``.
+    summary_out_dim : int, optional
+        Output size of s; default ``d_model``.
     activation : type
         Activation class: GELU or Swish in the published settings.
     dropout : float
-        On both halves of the combiner's input. On the summary one mask is drawn for all the frames that share it
-        (a utterance, or a chunk), on f(x_t) one a frame.
+        Dropout on both halves of the combiner's input. On the summary one mask is drawn for all frames that share it
+        (those of an utterance or a chunk), on f(x_t) one mask per frame.
     use_layernorm : bool
         LayerNorm on f(x_t) and on the summary.
     summary : str
-        "mean" (the paper); "decay", weights ``decay ** |t - u|`` with normalised rows; "causal", the running mean.
+        "mean", as in the paper; "decay", a mean with weights ``decay ** |t - u|``; "causal", the running mean.
     decay : float
-        Weight lost per frame of distance, for ``summary="decay"``.
+        Factor on the weight per frame of distance, for ``summary="decay"``.
 
     Raises
     ------
     ValueError
-        For an unknown ``summary``, or sizes that ``nhead`` does not divide.
+        If ``summary`` is unknown, or ``nhead`` does not divide a size.
 
     Examples
     --------
@@ -151,7 +153,7 @@ class SummaryMixing(Mixer):
         self.build_combiner(activation)
 
     def build_projections(self, nhead, local_hidden, summary_hidden, activation):
-        """Make f and s."""
+        """Create f and s."""
         local_hidden = [self.d_model] if local_hidden is None else local_hidden
         self.local_proj = projection(self.d_model, local_hidden, self.local_size, nhead, activation)
         self.summary_proj = self._summary_projection(nhead, summary_hidden, activation)
@@ -161,7 +163,7 @@ class SummaryMixing(Mixer):
         return projection(self.d_model, hidden, self.summary_size, nhead, activation)
 
     def build_combiner(self, activation):
-        """Make c; its one weight holds W_f and W_s side by side."""
+        """Create c, whose weight holds W_f and W_s side by side."""
         self.combiner = nn.Linear(sum(self.combined_sizes()), self.d_model)
         nn.init.xavier_uniform_(self.combiner.weight)
         nn.init.zeros_(self.combiner.bias)
@@ -180,7 +182,7 @@ class SummaryMixing(Mixer):
         return self.combine(local, [self.summarise(s, padding_mask, chunks)], chunks)
 
     def summarise(self, s, padding_mask, chunks):
-        """The summary of each utterance (B, 1, S), chunk (B, K, S) or frame (B, T, S)."""
+        """The summary of each utterance (B, 1, S), of each chunk (B, K, S) or of each frame (B, T, S)."""
         if self.summary == "decay":
             summary = means.decay_mean(s, self.decay, padding_mask, chunks)
         elif self.summary == "causal":
@@ -194,7 +196,7 @@ class SummaryMixing(Mixer):
     def combine(self, local, summary_parts, chunks=None):
         """``c([f; s_bar])`` without the concatenation.
 
-        The last part has the fewest rows, so that it carries the bias: once a summary, not once a frame.
+        The bias is added to the last part, which has the fewest rows: once per summary, not once per frame.
         """
         weights = self.combiner.weight.split(self.combined_sizes(), dim=1)
         y = F.linear(self.dropout(self.local_norm(local)), weights[0])
@@ -222,11 +224,11 @@ def add_summary(y, summary, chunks=None):
     Parameters
     ----------
     y : torch.Tensor
-        (B, T, D), changed.
+        (B, T, D), changed in place.
     summary : torch.Tensor
-        (B, T, D) a frame, (B, 1, D) an utterance, or (B, K, D) a chunk.
+        (B, T, D), one per frame; (B, 1, D), one per utterance; or (B, K, D), one per chunk.
     chunks : DynChunkTrainConfig, optional
-        Tells the chunk size in the last case.
+        Gives the chunk size if there is one summary per chunk.
     """
     frames = y.shape[1]
     if chunks is None or summary.shape[1] in (1, frames):
@@ -241,9 +243,9 @@ def add_summary(y, summary, chunks=None):
 
 
 class SummaryMixingLite(SummaryMixing):
-    """SummaryMixing-lite (2307.07421): the summary alone, ``h_t = s_bar``; no f and no c.
+    """SummaryMixing-lite (2307.07421): the summary alone, ``h_t = s_bar``, without f and c.
 
-    Made for Branchformer, whose cgMLP branch plays f and whose merge MLP plays c.
+    It is made for the Branchformer, whose cgMLP branch takes the role of f and whose merge MLP that of c.
 
     Parameters
     ----------
@@ -283,7 +285,7 @@ class SummaryMixingLite(SummaryMixing):
         self.summary_proj = self._summary_projection(nhead, summary_hidden, activation)
 
     def build_combiner(self, activation):
-        """There is none."""
+        """Create nothing: the lite mixer has no c."""
 
     def mix(self, x, padding_mask, chunks):
         summary = self.summarise(self.summary_proj(x), padding_mask, chunks)
@@ -302,7 +304,7 @@ class SummaryMixingFast(SummaryMixing):
     Parameters
     ----------
     d_model, nhead, activation, dropout, use_layernorm, summary, decay
-        As in :class:`SummaryMixing`. With several heads each head's output is cut in its two halves.
+        As in :class:`SummaryMixing`. With several heads the output of each head is split in two halves.
     summary_out_dim : int, optional
         Size of each half; default ``d_model``.
 

@@ -1,14 +1,14 @@
-"""Frame counts: as padding masks, and as searchers are given them."""
+"""Frame counts: from counts to padding masks, and from a searcher's arguments to frames and counts."""
 
 import torch
 from torch.compiler import is_compiling
 
 
 def padding_mask_from_counts(counts, num_frames, device=None):
-    """The mask of a padded batch, or None if no row has padding.
+    """The padding mask of a batch, or None if no row has padding.
 
-    Counts on the CPU tell whether there is padding without a wait for the GPU. Where they cannot be asked for free, on
-    another device or in a graph that is being compiled, there is always a mask.
+    Counts on the CPU show whether there is padding without waiting for the GPU. If reading them would wait (counts on
+    another device) or is impossible (a graph that is being compiled), a mask is always returned.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def padding_mask_from_counts(counts, num_frames, device=None):
     num_frames : int
         T, frames of the batch.
     device : torch.device, optional
-        Of the mask; that of ``counts`` by default.
+        Device of the mask; by default that of ``counts``.
 
     Returns
     -------
@@ -36,27 +36,28 @@ def padding_mask_from_counts(counts, num_frames, device=None):
     if free and bool((counts >= num_frames).all()):
         return None
     device = counts.device if device is None else device
-    counts = counts.to(device, non_blocking=True)  # a blocking copy waits for all that the GPU has to do
+    counts = counts.to(device, non_blocking=True)  # a blocking copy would wait for all queued work of the GPU
     return torch.arange(num_frames, device=device) >= counts[:, None]
 
 
 def frames_and_counts(encoded, wav_lens=None):
-    """What a searcher is called with, as frames and their counts.
+    """Convert the arguments of a searcher to frames and frame counts.
 
     Parameters
     ----------
     encoded : tuple of torch.Tensor, or torch.Tensor
-        What a model gives: frames (B, T, D) and their counts (B,). Or the frames alone.
+        The output of a model: frames (B, T, D) and their counts (B,), or the frames alone.
     wav_lens : torch.Tensor, optional
-        (B,) relative lengths, which SpeechBrain gives to every searcher. Used only where there are no counts: rounded,
-        lengths of samples miss the count of every fifth utterance, while counts over T give the counts back.
+        (B,) relative lengths, which SpeechBrain passes to every searcher. Used only if there are no counts. If they are
+        counts / T, rounding gives the counts back; if they are relative lengths of waveforms, rounding gives a wrong
+        count for every fifth utterance.
 
     Returns
     -------
     torch.Tensor
-        (B, T, D).
+        (B, T, D), the frames.
     torch.Tensor
-        (B,) int64, on the CPU.
+        (B,) int64 frame counts, on the CPU.
 
     Examples
     --------

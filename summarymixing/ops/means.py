@@ -1,18 +1,18 @@
 """The summaries: means over time in linear time, as pure functions.
 
 Every mixer of the SummaryMixing family is a projection, one of these means, and another projection. The
-functions know nothing of weights. :mod:`summarymixing.mixers.reference` states the same means the slow, obvious way;
-read that page first.
+functions have no weights. :mod:`summarymixing.mixers.reference` writes the same means in the slow, obvious way; read
+that module first.
 
 Conventions, the same in all of them:
 
 - ``s`` has shape (B, T, S): batch, frames, features. The result has its dtype.
-- ``padding_mask`` has shape (B, T), bool, **True = padding**. Padding is replaced, not multiplied, so that NaN or
-  inf in it reaches nothing. Counts are counts of real frames; where there are none the mean is zero.
+- ``padding_mask`` has shape (B, T), bool, **True = padding**. Padded frames are replaced by zeros, not multiplied by
+  zero, so that NaN or inf in them has no effect. Means are over real frames; the mean of no frame is zero.
 - ``chunks`` is SpeechBrain's ``DynChunkTrainConfig``: frame t of chunk k (``chunk_size`` frames) sees the chunks
   ``max(0, k - left_context_size)`` to k; ``left_context_size=None`` means all of the past.
-- Sums are taken in float32 or better; differences of running sums in float64, because an hour of frames is enough
-  for float32 to lose the small difference of two large sums.
+- Sums are computed in float32 or better, differences of running sums in float64: after an hour of frames float32
+  cannot represent the small difference of two large sums.
 """
 
 import torch
@@ -22,12 +22,12 @@ from summarymixing.ops.running_sums import decayed_sum, past_chunks, window_sums
 
 
 def _mask(s, padding_mask):
-    """Zero the padding of ``s``, (B, T, S); without padding nothing is copied."""
+    """Set the padded frames of ``s``, (B, T, S), to zero; without a mask nothing is copied."""
     return s if padding_mask is None else s.masked_fill(padding_mask.unsqueeze(-1), 0.0)
 
 
 def _valid(s, padding_mask, dtype):
-    """1 for real frames, 0 for padding; (B, T, 1), or (1, T, 1) when nothing is padded."""
+    """1 for real frames, 0 for padding; (B, T, 1), or (1, T, 1) without a mask."""
     if padding_mask is None:
         return torch.ones(1, s.shape[1], 1, dtype=dtype, device=s.device)
     return (~padding_mask).unsqueeze(-1).to(dtype)
@@ -66,7 +66,19 @@ def utterance_mean(s, padding_mask=None):
 
 
 def chunk_sums(s, chunk_size):
-    """Sum of each chunk of ``chunk_size`` frames; (B, T, S) -> (B, ceil(T / chunk_size), S).
+    """Sum of each chunk of ``chunk_size`` frames.
+
+    Parameters
+    ----------
+    s : torch.Tensor
+        (B, T, S).
+    chunk_size : int
+        Frames.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, ceil(T / chunk_size), S), in float32 or better; the last chunk may be shorter.
 
     Examples
     --------
@@ -82,10 +94,10 @@ def chunk_sums(s, chunk_size):
 
 
 def chunk_mean(s, chunks, padding_mask=None):
-    """Mean of what each chunk may see: itself and its left context (2409.07165).
+    """Mean over the frames that each chunk may see: its own and those of its left context (2409.07165).
 
     Sums and counts of the chunks are added over the left context, or over all of the past, block by block; no T x T
-    matrix exists.
+    matrix is made.
 
     Parameters
     ----------
@@ -99,7 +111,7 @@ def chunk_mean(s, chunks, padding_mask=None):
     Returns
     -------
     torch.Tensor
-        (B, K, S) with K = ceil(T / chunk_size), one summary a chunk.
+        (B, K, S) with K = ceil(T / chunk_size), one summary per chunk.
 
     Examples
     --------
@@ -124,7 +136,7 @@ def _past_sums(per_chunk, chunks):
 def causal_mean(s, padding_mask=None):
     """Running mean: frame t gets the mean of the real frames u <= t.
 
-    The summary of our reading of the Summary Decoder, which 2307.07421 names but does not define.
+    It is the summary of this project's Summary Decoder, which 2307.07421 names but does not define.
 
     Parameters
     ----------
@@ -143,20 +155,20 @@ def causal_mean(s, padding_mask=None):
     >>> causal_mean(torch.tensor([[[2.0], [4.0], [6.0]]])).flatten().tolist()
     [2.0, 3.0, 4.0]
     """
-    sums = _mask(s, padding_mask).double().cumsum(1)  # whose gradient, unlike that of dtype=, is a float64 sum too
+    sums = _mask(s, padding_mask).double().cumsum(1)  # not cumsum(dtype=), whose gradient is not summed in float64
     counts = _valid(s, padding_mask, torch.float64).cumsum(1)
     return (sums / counts.clamp(min=1)).to(s.dtype)
 
 
-#: What a window that is cut off is divided by: the frames that are left of it, or always 2k + 1.
+#: What the sum over a window that is cut off is divided by: the number of frames left in it, or always 2k + 1.
 EDGES = ("count", "paper")
 
 
 def window_mean(s, half_width, padding_mask=None, chunks=None, edge="count"):
-    """Mean of the neighbourhood [t - half_width, t + half_width] (2602.09043, eq. 3).
+    """Mean over the window [t - half_width, t + half_width] (2602.09043, eq. 3).
 
-    The cost does not depend on the width. Windows are cut off at the edges of the utterance, and under ``chunks`` at
-    the edges of what frame t may see.
+    The cost does not depend on the width. Windows are cut off at the ends of the utterance, and with ``chunks`` also at
+    the first and the last frame that frame t may see.
 
     Parameters
     ----------
@@ -167,10 +179,10 @@ def window_mean(s, half_width, padding_mask=None, chunks=None, edge="count"):
     padding_mask : torch.Tensor, optional
         (B, T) bool, True = padding.
     chunks : DynChunkTrainConfig, optional
-        Cuts the window to the visible chunks.
+        Cuts the window off at the visible chunks.
     edge : str
-        The divisor of a window that is cut off: "count", the real frames that are left of it; "paper", 2 half_width + 1
-        as for all others, so that the mean shrinks towards zero.
+        The divisor of a window that is cut off: "count", the number of real frames left in it; "paper",
+        2 half_width + 1 as for all other windows, so that the mean shrinks towards zero.
 
     Returns
     -------
@@ -203,7 +215,25 @@ def window_mean(s, half_width, padding_mask=None, chunks=None, edge="count"):
 
 
 def window_bounds(num_frames, half_width, chunks=None, device=None):
-    """First and last frame (both inclusive) that each frame's window covers; two (T,) int64 tensors.
+    """First and last frame of each frame's window, both inclusive.
+
+    Parameters
+    ----------
+    num_frames : int
+        T.
+    half_width : int
+        Frames to each side.
+    chunks : DynChunkTrainConfig, optional
+        Cuts the windows off at the visible chunks.
+    device : torch.device, optional
+        Device of the result.
+
+    Returns
+    -------
+    torch.Tensor
+        (T,) int64, the first frames.
+    torch.Tensor
+        (T,) int64, the last frames.
 
     Examples
     --------
@@ -229,7 +259,7 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
     s : torch.Tensor
         (B, T, S).
     decay : float
-        Weight lost per frame of distance, in (0, 1]; 0.995 in the published configurations.
+        Factor on the weight per frame of distance, in (0, 1]; 0.995 in the published configurations.
     padding_mask : torch.Tensor, optional
         (B, T) bool, True = padding.
     chunks : DynChunkTrainConfig, optional
@@ -248,7 +278,7 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
     frames = s.shape[1]
     dtype = _sum_dtype(s)
     valid = _valid(s, padding_mask, dtype).expand(s.shape[0], -1, -1)
-    # The normaliser is the same sum over ones, so it rides along as one more feature.
+    # The normaliser is the same sum over ones, so it is computed as one more feature.
     values = torch.cat([_mask(s, padding_mask).to(dtype), valid], dim=-1)
     size = frames if chunks is None else min(chunks.chunk_size, frames)
     values = F.pad(values, (0, 0, 0, -frames % size)).unflatten(1, (-1, size))  # [B, K, C, S + 1]
@@ -260,6 +290,6 @@ def decay_mean(s, decay, padding_mask=None, chunks=None):
         steps = torch.arange(1, size + 1, device=s.device, dtype=dtype)
         total = total + (decay**steps)[:, None] * context.unsqueeze(2)
     total = total.flatten(1, 2)[:, :frames]
-    # A normaliser can be tiny (a long stretch of padding before t): divide where there is any weight at all.
+    # A normaliser can be tiny (after a long stretch of padding): divide wherever it is above zero.
     weight = total[..., -1:]
     return (total[..., :-1] / weight.where(weight > 0, 1.0)).to(s.dtype)

@@ -2,18 +2,18 @@
 
 
 def perplexity(weights):
-    """``exp(entropy)`` of each distribution: 1 if all weight is on one code, the number of codes if it is even.
+    """``exp(entropy)`` of each distribution: 1 if one code has all the weight, the number of codes if it is uniform.
 
     Parameters
     ----------
     weights : torch.Tensor
-        (..., codes), counts or probabilities, not negative; they need not sum to 1, so that the sums of several
+        (..., codes), counts or probabilities, not negative. They need not sum to 1, so that the counts of several
         batches or processes can be added first.
 
     Returns
     -------
     torch.Tensor
-        (...); 1 where all weights are 0. The perplexity of a product quantiser is often given as the sum over groups.
+        (...); 1 where all weights are 0. For a product quantiser the sum over its groups is often reported.
 
     Examples
     --------
@@ -22,5 +22,5 @@ def perplexity(weights):
     tensor([2., 1.])
     """
     shares = weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
-    # The clamp keeps the gradient finite at 0, where x log x is 0 and its slope is not.
+    # The clamp keeps the gradient finite at 0, where x log x is 0 and its slope is infinite.
     return (-(shares * shares.clamp(min=1e-12).log()).sum(-1)).exp()

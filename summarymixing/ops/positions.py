@@ -1,4 +1,4 @@
-"""Absolute sinusoidal positions of any length."""
+"""Absolute sinusoidal positions, with no maximum length."""
 
 import math
 
@@ -7,14 +7,14 @@ from torch import nn
 
 
 class SinusoidalPositions(nn.Module):
-    """The encoding of SpeechBrain's ``PositionalEncoding``, computed when asked for instead of read from a table.
+    """The encoding of SpeechBrain's ``PositionalEncoding``, computed at each call instead of read from a table.
 
-    A table ends: the usual 2,500 rows are 100 s of speech.
+    A table has a maximum length: the usual 2,500 rows are 100 s of speech.
 
     Parameters
     ----------
     d_model : int
-        Even number of features.
+        Number of features D, even.
 
     Raises
     ------
@@ -34,21 +34,21 @@ class SinusoidalPositions(nn.Module):
         self.d_model = d_model
 
     def forward(self, x, start=0):
-        """Positions of the frames of ``x``, the first of which is number ``start``.
+        """Positions of the frames of ``x``, whose first frame has the number ``start``.
 
         Parameters
         ----------
         x : torch.Tensor
-            (B, T, D); only its length, type and device count.
+            (B, T, D); only its length, dtype and device are used.
         start : int
-            Frames that a stream has had before.
+            Frames of the stream before ``x``.
 
         Returns
         -------
         torch.Tensor
             (1, T, D).
         """
-        # float64: at an hour the float32 position itself is exact, but its product with a frequency is not.
+        # float64: after an hour the position is still exact in float32, but its product with a frequency is not.
         t = torch.arange(start, start + x.shape[1], device=x.device, dtype=torch.float64)
         rate = torch.arange(0, self.d_model, 2, device=x.device, dtype=torch.float64)
         angles = t[:, None] * torch.exp(rate * -(math.log(10000.0) / self.d_model))

@@ -1,14 +1,14 @@
-"""Running sums over time, in time that does not depend on how far back they reach.
+"""Running sums over time, whose cost does not depend on how far back they reach.
 
-Frames are taken in blocks: inside a block the sums are one small product with a triangular matrix, between blocks a few
-vector operations. No sum is the difference of two longer ones, so that float32 is enough at any length, and a frame
-that a sum leaves out has no part in it, not even by rounding.
+Frames are processed in blocks: inside a block the sums are one small product with a triangular matrix; between blocks
+they are a few vector operations. No sum is computed as the difference of two longer sums. Therefore float32 is precise
+enough at any length, and a frame outside a sum has no influence on it, not even through rounding.
 """
 
 import torch
 import torch.nn.functional as F
 
-#: Frames of the widest window that is summed by one product, whose work grows with the width.
+#: Frames of the widest window that is summed by one product; the work of that product grows with the width.
 WIDEST_BAND = 128
 
 
@@ -20,7 +20,7 @@ def window_sums(x, behind, ahead):
     x : torch.Tensor
         (B, T, S).
     behind, ahead : int
-        Frames before and after t.
+        Frames before and after frame t.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def window_sums(x, behind, ahead):
 
 
 class _WindowSums(torch.autograd.Function):
-    """Frame u is in the windows of the frames [u - ahead, u + behind]: the gradient is a sum over a window again.
+    """Frame u is in the windows of the frames [u - ahead, u + behind], so that the gradient is a sum over a window too.
 
-    Left to autograd, every slice below would get a gradient of the whole input's size.
+    With autograd, every slice below would get a gradient of the size of the whole input.
     """
 
     @staticmethod
@@ -53,16 +53,16 @@ class _WindowSums(torch.autograd.Function):
 
 def _window_sums(x, behind, ahead):
     behind, ahead = (min(reach, max(x.shape[1] - 1, 0)) for reach in (behind, ahead))
-    with torch.autocast(x.device.type, enabled=False):  # which would round these products to its type
+    with torch.autocast(x.device.type, enabled=False):  # autocast would round these products
         sums = _narrow_sums if behind + 1 + ahead <= WIDEST_BAND else _wide_sums
         return sums(x, behind, ahead)
 
 
 def _narrow_sums(x, behind, ahead, block=16):
-    """One product a block, of a band of ones and the block with what its windows reach beside it."""
+    """One product per block: a band of ones times the block and the frames around it that its windows reach."""
     frames, width = x.shape[1], behind + 1 + ahead
     reached = block + width - 1
-    # Neighbouring blocks share what they reach: the views overlap, and flattened over utterances they would be copied.
+    # Neighbouring blocks reach the same frames, so their views overlap; flattened over utterances they would be copied.
     blocks = F.pad(x, (0, 0, behind, -frames % block + ahead)).unfold(1, reached, block).transpose(2, 3)
     band = torch.ones(block, reached, dtype=x.dtype, device=x.device).triu().tril(width - 1)
     band = band.expand(blocks.shape[1], -1, -1)
@@ -73,13 +73,13 @@ def _narrow_sums(x, behind, ahead, block=16):
 
 
 def _wide_sums(x, behind, ahead, block=32):
-    """A window is the end of the block it begins in, a middle, and the beginning of the block it ends in.
+    """A window is the end of its first block, a middle, and the beginning of its last block.
 
-    The windows of a block of frames share their middle: whole blocks, and the first ``rest`` frames of the next.
+    All windows of one block of frames share the middle: whole blocks, and the first ``rest`` frames of the next block.
     """
     frames = x.shape[1]
     count = -(-frames // block)
-    # Padded so, the windows of block i begin in block i - back, and end in block i + on, shifted by `rest`.
+    # With this padding, the windows of block i begin in block i - back and end in block i + on, shifted by `rest`.
     back, front = behind // block, behind % block
     on, rest = (front + ahead + 1) // block, (front + ahead + 1) % block
     ending = max(0, min(count, -(-(front + frames - rest) // block) - on))
@@ -100,20 +100,20 @@ def _wide_sums(x, behind, ahead, block=32):
         (ones.triu(), sums[:, back:], blocks[:, : max(0, count - back)]),
         (ones.tril(-1), sums[:, :ending], ends),
     ):
-        for target, value in zip(sums_of, values, strict=True):  # an utterance each: the views cannot be flattened
+        for target, value in zip(sums_of, values, strict=True):  # one utterance each: the views cannot be flattened
             target.baddbmm_(triangle.expand(len(value), -1, -1), value)
     return sums.flatten(1, 2)[:, :frames]
 
 
 def decayed_sum(values, decay, block=128):
-    """Inclusive decayed running sum along dimension 2: ``y_t = sum_{u <= t} decay ** (t - u) * values_u``.
+    """Decayed running sum along dimension 2, frame t included: ``y_t = sum_{u <= t} decay ** (t - u) * values_u``.
 
-    Blocks of ``block`` frames are one small triangular product each; so is the carry between blocks.
+    Each block of ``block`` frames is one small triangular product; so is the carry from block to block.
 
     Parameters
     ----------
     values : torch.Tensor
-        (B, K, C, S).
+        (B, K, C, S): batch, chunks, frames of a chunk, features.
     decay : float
         In (0, 1].
     block : int
@@ -122,7 +122,7 @@ def decayed_sum(values, decay, block=128):
     Returns
     -------
     torch.Tensor
-        (B, K, C, S).
+        (B, K, C, S), in the dtype of ``values``.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def decayed_sum(values, decay, block=128):
     step = torch.arange(block, device=values.device, dtype=values.dtype)
     distance = step[:, None] - step[None, :]
     weights = torch.where(distance >= 0, decay ** distance.clamp(min=0), 0.0)
-    with torch.autocast(values.device.type, enabled=False):  # which would round this product to its type
+    with torch.autocast(values.device.type, enabled=False):  # autocast would round this product
         inside = weights @ values
     if inside.shape[2] > 1:
         carries = past_chunks(inside[:, :, :, -1].flatten(0, 1), decay**block, None)
@@ -145,16 +145,16 @@ def decayed_sum(values, decay, block=128):
 
 
 def past_chunks(last, decay, left_context):
-    """What each chunk inherits from the chunks before it, decayed by ``decay`` per chunk.
+    """Sum over the chunks before each chunk, decayed by ``decay`` per chunk.
 
     Parameters
     ----------
     last : torch.Tensor
-        (B, K, S), the decayed sum of each chunk as of its last frame.
+        (B, K, S), the decayed sum of each chunk at its last frame.
     decay : float
-        Per chunk.
+        Factor per chunk.
     left_context : int or None
-        Chunks to look back on; None for all.
+        L, the number of earlier chunks; None for all of them.
 
     Returns
     -------
@@ -171,8 +171,8 @@ def past_chunks(last, decay, left_context):
     count = last.shape[1]
     if left_context is None or left_context >= count:
         return _later(decayed_sum(last.unsqueeze(1), decay).squeeze(1), 1)
-    # Sums over 1, 2, 4, ... chunks, put together as the binary digits of the left context say. No difference of
-    # running sums here: it would leave rounding where a frame must see exactly nothing.
+    # Sums over 1, 2, 4, ... chunks, combined by the binary digits of the left context. A difference of running sums
+    # would leave rounding errors where a chunk must have exactly no influence.
     context, reached = torch.zeros_like(last), 0
     doubled, size = last, 1
     while reached < left_context:
@@ -186,5 +186,5 @@ def past_chunks(last, decay, left_context):
 
 
 def _later(x, steps):
-    """(B, K, S) shifted to later k, zeros first."""
+    """(B, K, S) shifted by ``steps`` to later k, with zeros in front."""
     return F.pad(x, (0, 0, steps, 0))[:, : x.shape[1]]

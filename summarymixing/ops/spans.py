@@ -1,22 +1,22 @@
-"""Which frames of an utterance self-supervised learning hides: whole spans, for each utterance by its own length."""
+"""Masked spans of self-supervised learning, drawn for each utterance by its own length."""
 
 import torch
 
 
 def span_mask(counts, num_frames=None, share=0.49, span=10):
-    """Draw the masked frames of a batch: spans that may overlap and never leave their utterance.
+    """Draw the masked frames of a batch: spans that may overlap and stay inside their utterance.
 
-    An utterance of T frames gets ``T * (1 - (1 - share) ** (1 / span))`` spans, rounded up or down at random, with
-    starts drawn without replacement: where starts are that dense, a frame is in none of the spans that could hold it
-    with probability ``1 - share``. Two published statistics by this number, both with spans of 10 frames:
+    An utterance of T frames gets ``T * (1 - (1 - share) ** (1 / span))`` spans, rounded up or down at random. Their
+    starts are drawn without replacement. With this density of starts, the probability that a frame is in no span is
+    ``1 - share``. Two published settings correspond to these values, both with spans of 10 frames:
 
-    - ``share=0.49``: wav2vec 2.0 (2006.11477, section 3.1), whose p = 0.065 of all frames are starts,
-      ``1 - (1 - 0.065) ** 10``. The 0.65 of its configurations is what spans without overlaps would mask.
-    - ``share=0.66``: what the code released with 2407.13377 masks where all utterances are equally long. It adds
-      isolated frames until overlaps are made up for; here all frames are in whole spans.
+    - ``share=0.49``: wav2vec 2.0 (2006.11477, section 3.1), where p = 0.065 of all frames are starts:
+      ``1 - (1 - 0.065) ** 10``. The 0.65 in its configurations is the share that spans without overlap would mask.
+    - ``share=0.66``: the code released with 2407.13377, for utterances of equal length. That code adds isolated frames
+      to make up for overlaps; here all masked frames are in whole spans.
 
-    An utterance of fewer frames than two spans gets shorter ones, of half its frames, so that others are left to
-    predict from; one with any frame gets at least one span. An utterance of a single frame is masked whole.
+    An utterance shorter than two spans gets spans of half its length, so that frames are left to predict from. Every
+    utterance with at least one frame gets at least one span; an utterance of a single frame is masked completely.
 
     Everything is drawn on the CPU, from PyTorch's global generator.
 
@@ -25,9 +25,9 @@ def span_mask(counts, num_frames=None, share=0.49, span=10):
     counts : torch.Tensor
         (B,) int64, real frames of each utterance, on the CPU.
     num_frames : int, optional
-        T, frames of the padded batch; the most of ``counts`` by default.
+        T, frames of the padded batch; by default the maximum of ``counts``.
     share : float
-        Expected share of masked frames, between 0 and 1, both excluded.
+        Expected fraction of masked frames, above 0 and below 1.
     span : int
         Frames of a span.
 

@@ -5,16 +5,16 @@
 #   sbatch recipes/LibriSpeech/ASR/slurm.sh CTC conformer_summarymixing --data_folder /data/LibriSpeech \
 #       --precision bf16 --max_batch_length 62.5
 #
-# The first word is the recipe's folder, the second its YAML file, the rest goes to train.py. The project, its .venv, the
-# corpus and the run folder lie on a file system that all nodes share. The same command resumes.
+# The first word is the recipe's folder, the second its YAML file; the rest goes to train.py. The project, its .venv, the
+# corpus and the run folder must be on a file system that all nodes share. The same command resumes.
 
 #SBATCH --job-name=summarymixing
 #SBATCH --nodes=2
-#SBATCH --ntasks-per-node=1   # one torchrun a node, which starts a process for each GPU
+#SBATCH --ntasks-per-node=1   # one torchrun per node, which starts one process per GPU
 #SBATCH --gpus-per-node=4
 #SBATCH --cpus-per-task=32    # 8 a GPU: the process and its num_workers
 #SBATCH --time=48:00:00
-#SBATCH --requeue             # begun again after a node has failed, it resumes
+#SBATCH --requeue             # after a node has failed the job starts again and resumes
 #SBATCH --open-mode=append
 #SBATCH --output=slurm-%j.txt
 
@@ -24,13 +24,13 @@ recipe=recipes/LibriSpeech/ASR/$1
 yaml=$recipe/hparams/$2.yaml
 shift 2
 
-# The processes meet at the first node; jobs that share it get ports of their own.
+# The processes meet at the first node; each job has its own port.
 first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
 
 export OMP_NUM_THREADS=1
 
-# --kill-on-bad-exit: when the processes of one node end with an error, so do those of the others, which would wait.
+# --kill-on-bad-exit: an error on one node also ends the processes of the others, which would otherwise wait.
 srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     .venv/bin/torchrun \
     --nnodes="$SLURM_JOB_NUM_NODES" \
