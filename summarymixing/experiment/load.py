@@ -268,15 +268,20 @@ def _apply_overrides(text: str, overrides: dict, yaml_file: str) -> str:
 
 
 def _evaluate(text: str, yaml_file: str) -> str:
-    """Put what ``!applyref:`` gives in the place of top-level keys, so that the record of a run needs no other file."""
-    tree = load_tree(text, yaml_file)
-    keys = [key for key, value in tree.items() if tag_of(value).startswith("!applyref:")]
-    if not keys:
+    """Put what ``!applyref:`` gives in its place, so that the record of a run needs no other file."""
+    if "!applyref:" not in text:
         return text
-    values = load_tree(resolve(text, yaml_file), yaml_file)
-    for key in keys:
-        tree[key] = values[key]
+    tree = load_tree(text, yaml_file)
+    _replace_calls(tree, load_tree(resolve(text, yaml_file), yaml_file))
     return dump_tree(tree)
+
+
+def _replace_calls(tree, values) -> None:
+    for key in tree if isinstance(tree, dict) else range(len(tree)):
+        if tag_of(tree[key]).startswith("!applyref:"):
+            tree[key] = values[key]
+        elif isinstance(tree[key], dict | list):
+            _replace_calls(tree[key], values[key])
 
 
 def _unsettled(text: str) -> list[str]:

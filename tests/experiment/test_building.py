@@ -1,6 +1,7 @@
 """YAML files that cannot be built end in one line that names the file, the key and the cause."""
 
 import pytest
+from hyperpyyaml import load_hyperpyyaml
 
 from summarymixing.utils.errors import InputError
 
@@ -90,3 +91,15 @@ def test_output_folder_that_is_a_file(yaml_file, tmp_path):
 def test_include_is_refused(yaml_file):
     yaml_file.edit("lr: 0.1", "lr: 0.1\nmore: !include:more.yaml")
     assert f"{yaml_file}: `!include:` is not supported" in yaml_file.refused()
+
+
+def test_the_record_of_a_run_holds_what_applyref_gives(yaml_file):
+    """At any depth, so that the run needs no other file; an InputError of the function is said as it is."""
+    yaml_file.edit("width: 3", "width: 3\nparts:\n  - {one: !applyref:sorted [[!ref <width>, 1]]}")
+    experiment = yaml_file.load()
+    assert "applyref" not in experiment.text
+    assert load_hyperpyyaml(experiment.text)["parts"] == experiment.hparams["parts"] == [{"one": [1, 3]}]
+    yaml_file.edit(
+        "!applyref:sorted [[!ref <width>, 1]]", "!applyref:summarymixing.upstreams.encoder_folder.encoder_node [x]"
+    )
+    assert yaml_file.refused().startswith("x: no such folder; set the key pretrained_encoder")

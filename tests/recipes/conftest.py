@@ -119,6 +119,11 @@ model: !new:summarymixing.lobes.CTCModel
 """
 
 
+def needs_an_encoder(yaml):
+    """Whether a listed YAML file takes its encoder from another run."""
+    return "encoder_folder.encoder_node" in resolve_yaml(ROOT / yaml)
+
+
 @pytest.fixture(scope="session")
 def encoder_run(tmp_path_factory):
     """The folder of a finished run, as far as an encoder is taken from it; its weights are random."""
@@ -135,7 +140,7 @@ def command_line(corpora, encoder_run):
     def of(yaml, **settings):
         (row,) = [row for row in ROWS if row["Hparam_file"] == yaml]
         settings = {"data_folder": settings.get("data_folder") or corpora(row["Dataset"]), **settings}
-        if row["Task"] == "SSL-ASR":
+        if needs_an_encoder(yaml):
             settings = {"pretrained_encoder": encoder_run, **settings}
         more = [f"--{key}={value}" for key, value in settings.items()]
         return [str(ROOT / yaml), *shlex.split(row["test_debug_flags"]), *more]

@@ -26,7 +26,13 @@ COLUMNS = (
 #: Keys by which a variant swaps one mixer for another.
 SWAP = {"base", "mixer", "merge", "positions", "chunk_sampler"}
 #: Variants that are another network than their base.
-ANOTHER_NETWORK = {"contextnet", "transformer_mhsa", "branchformer_summarymixing_decoder", "waveform_summarymixing"}
+ANOTHER_NETWORK = {
+    "upstream",
+    "contextnet",
+    "transformer_mhsa",
+    "branchformer_summarymixing_decoder",
+    "waveform_summarymixing",
+}
 #: Keys by which a variant swaps one corpus for another.
 DATA = {"base", "prepare", "locale", "output_folder", "train_splits", "valid_split", "test_splits"}
 #: Sizes of a base that lead nowhere once these files have replaced what they are the sizes of.
@@ -42,6 +48,21 @@ LEFT_BY_THE_BASE = {
         "activation",
     },
     "*/wav2vec2/hparams/waveform_summarymixing.yaml": {"n_mels"},
+    "*/hparams/upstream.yaml": {
+        "activation",
+        "channels",
+        "encoder",
+        "kernel_size",
+        "mixer",
+        "n_mels",
+        "normalization_batches",
+        "num_layers",
+        "positions",
+        "two_dimensional",
+    },
+    "*/SLURP/SLU/direct/hparams/upstream.yaml": {"front_end"},
+    "*/SLURP/SLU/classification/hparams/upstream.yaml": {"d_model", "nhead"},
+    "*/KWS/hparams/upstream.yaml": {"d_model", "nhead"},
 }
 
 

@@ -110,7 +110,7 @@ def rehearse(experiments, encoder_run, tmp_path):
         (row,) = [row for row in experiments if row["Hparam_file"] == yaml]
         sizes = shlex.split(row["test_debug_flags"].replace("--num_layers=2", "--num_layers=1"))
         folders = [f"--data_folder={tmp_path}", f"--output_folder={tmp_path}/run"]
-        if row["Task"] == "SSL-ASR":
+        if "finetune" in yaml:
             folders.append(f"--pretrained_encoder={encoder_run}")
         experiment = load_experiment([str(ROOT / yaml), *sizes, *folders, *words, "--device", "cpu"])
         targets = getattr(experiment.hparams["model"], "targets", ())

@@ -9,6 +9,7 @@ from summarymixing.corpora import speech_commands
 from summarymixing.data.labels import classification_splits
 from summarymixing.experiment import RunRecord, load_experiment
 from summarymixing.tasks.classification import Classification
+from summarymixing.upstreams.pretrained import start_encoder
 from summarymixing.utils.allocator import keep_freed_memory
 from summarymixing.utils.errors import command_line
 
@@ -29,6 +30,7 @@ def main():
     )
     train_set, data, batches = classification_splits(experiment, record, prepare)
 
+    start_encoder(hparams)
     task = Classification(experiment, record)
     loader = {"batch_size": hparams["eval_batch_size"], "num_workers": hparams["num_workers"]}
     task.train(train_set, data[hparams["valid_split"]], batches, loader)
