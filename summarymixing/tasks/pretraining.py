@@ -112,6 +112,7 @@ class Pretraining(Task):
         devices = [self.device] if torch.device(self.device).type == "cuda" else []
         python_state = random.getstate()
         model.train()
+        self.on_demand.most_expensive()
         with torch.random.fork_rng(devices):
             # What Adam will keep of each parameter from the first step on.
             kept = [torch.empty_like(p) for p in parameters for _ in range(2)] if not self.optimizer.state else []

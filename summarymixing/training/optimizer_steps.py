@@ -159,6 +159,7 @@ class OptimizerSteps(sb.Brain):
         seed = step_seed(self.hparams.seed, self.epoch, self.batch_number())
         torch.manual_seed(seed)
         random.seed(seed)  # SpeechBrain's Augmenter draws from it
+        self.on_demand.draw(self.optimizer_step)
         self._freeze()
         if should_step or self._ends_epoch():
             self.schedule(self.optimizer)

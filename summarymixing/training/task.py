@@ -17,6 +17,7 @@ from summarymixing.experiment.record import count_parameters
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.lobes.models.speech_model import SpeechModel, current_name
 from summarymixing.training.checks import check_settings
+from summarymixing.training.on_demand import DrawnSettings
 from summarymixing.training.optimizer_steps import OptimizerSteps
 from summarymixing.utils.distributed import DistributedBatches, gather, mean_over_processes, process_count, process_rank
 from summarymixing.utils.errors import InputError
@@ -44,7 +45,9 @@ class Task(OptimizerSteps):
         ``Augmenter`` over waveforms, or null) and ``seed`` in its YAML file. ``lr_schedule`` is any scheduler of
         SpeechBrain's, see :class:`~summarymixing.training.schedules.Schedule`. ``parameter_groups``, which may be
         missing, gives parts of the model a learning rate of their own or freezes them, see
-        :class:`~summarymixing.training.parameter_groups.ParameterGroups`.
+        :class:`~summarymixing.training.parameter_groups.ParameterGroups`; ``test_choice``, which may be missing too,
+        fixes in tests what a model of compute on demand draws in training, see
+        :class:`~summarymixing.training.on_demand.DrawnSettings`.
     record : summarymixing.experiment.record.RunRecord
         Receives what the run measures.
     """
@@ -73,6 +76,7 @@ class Task(OptimizerSteps):
         except ValueError as error:  # about run options that do not go together, such as fp16 on a CPU
             raise InputError(" ".join(str(error).split())) from error
         self.run_folder = experiment.run_folder
+        self.on_demand = DrawnSettings(hparams["model"], hparams["seed"], hparams.get("test_choice"))
         self.record = record
         self.train_stats = {}
         self.averaged = None
@@ -145,6 +149,7 @@ class Task(OptimizerSteps):
         self.stage_started = self.logged_at = time.perf_counter()
         self.audio_since, self.batches_since = 0.0, 0
         self.losses, self.scored, self.without_loss = [0.0, 0], [], ()
+        self.on_demand.fix(test=stage == sb.Stage.TEST)  # a training step draws its own
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
             # Without this the sampler repeats the order of its first epoch.
@@ -282,13 +287,14 @@ class Task(OptimizerSteps):
         Returns
         -------
         dict
-            ``loss``, ``rtf`` (seconds that one process takes for a second of audio) and ``audio_seconds``.
+            ``loss``, ``rtf`` (seconds that one process takes for a second of audio) and ``audio_seconds``; what the key
+            ``test_choice`` has chosen.
         """
         started, self.evaluating = time.perf_counter(), name
         self.evaluate(dataset, test_loader_kwargs=self.share_of(dataset, loader))
         seconds = (time.perf_counter() - started) * process_count()
         audio = sum(row["duration"] for row in self.scored)
-        return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio}
+        return {"loss": self.test_loss, "rtf": seconds / audio, "audio_seconds": audio, **self.on_demand.tests}
 
     def _weights(self, file, map_location):
         """Those of a checkpoint, by today's names: the checkpoints of a run may be of two versions of this package."""

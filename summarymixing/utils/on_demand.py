@@ -1,11 +1,13 @@
 """Compute on demand: parts of a model whose cost is chosen anew at each step, or fixed when the model is used.
 
 A part offers numbers by name, such as ``squeeze`` 1, 2, 3 or 4. Training draws one of each name a step
-(:class:`~summarymixing.training.task.Task`), the same for all parts that offer it and in all processes. Whatever else
-calls the model chooses, or finds the first number of each name.
+(:class:`~summarymixing.training.on_demand.DrawnSettings`), the same for all parts that offer it and in all processes.
+Whatever else calls the model chooses, or finds the first number of each name.
 """
 
 import random
+
+from summarymixing.utils.errors import InputError
 
 
 class OnDemand:
@@ -116,6 +118,48 @@ def choose(model, **numbers):
         _numbers(name, number)
     for part in _parts(model):
         part.chosen = {name: numbers.get(name, values[0]) for name, values in part.choices.items()}
+
+
+def choose_offered(model, where, **numbers):
+    """Choose what was trained: as :func:`choose`, but only numbers that the model offers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its parts are changed.
+    where : str
+        What the error message begins with: the run folder or key that the model is from.
+    **numbers : int or None
+        By name; None is left out.
+
+    Returns
+    -------
+    dict of str to int
+        What was given, without None.
+
+    Raises
+    ------
+    InputError
+        For anything else; it lists what there is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> choose_offered(torch.nn.Linear(1, 1), "runs/mine", squeeze=None)
+    {}
+    >>> choose_offered(torch.nn.Linear(1, 1), "runs/mine", squeeze=2)
+    Traceback (most recent call last):
+    ...
+    summarymixing.utils.errors.InputError: runs/mine: squeeze=2 cannot be chosen: this model offers no choice
+    """
+    numbers = {name: number for name, number in numbers.items() if number is not None}
+    choices = offered(model)
+    for name, number in numbers.items():
+        if isinstance(number, bool) or number not in choices.get(name, ()):
+            there = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in choices.items())
+            raise InputError(f"{where}: {name}={number} cannot be chosen: this model offers {there or 'no choice'}")
+    choose(model, **numbers)
+    return numbers
 
 
 def draw(choices, seed):

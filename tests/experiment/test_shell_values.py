@@ -18,7 +18,7 @@ NULL_KEYS = {
     **dict.fromkeys(["data_folder", "tokenizer_source", "test_archive", "ngram_lm", "language_model"], True),
     **dict.fromkeys(["pretrained_encoder", "manifest_folder", "valid_split"], True),
     **dict.fromkeys(["max_batch_ex", "ctc_candidates", "vocab_size", "train_minutes", "average_decay"], False),
-    **dict.fromkeys(["augment", "chunk_sampler", "parameter_groups"], False),
+    **dict.fromkeys(["augment", "chunk_sampler", "parameter_groups", "test_choice"], False),
 }
 
 
