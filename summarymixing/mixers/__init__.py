@@ -5,6 +5,7 @@ from summarymixing.mixers.base import Mixer
 from summarymixing.mixers.fastformer import Fastformer
 from summarymixing.mixers.hypermixing import HyperMixing
 from summarymixing.mixers.identity import Identity
+from summarymixing.mixers.pooled import PooledAttention
 from summarymixing.mixers.summary import SummaryMixing, SummaryMixingFast, SummaryMixingLite
 from summarymixing.mixers.windowed import WindowedSummaryMixing
 
@@ -13,6 +14,7 @@ __all__ = [
     "HyperMixing",
     "Identity",
     "Mixer",
+    "PooledAttention",
     "RegularAttention",
     "RelPosAttention",
     "RoPEAttention",

@@ -30,10 +30,15 @@ def chunk_attention_mask(num_frames, chunks, device=None):
     [[0, 1, 1], [0, 0, 1], [1, 0, 0]]
     """
     chunk = torch.arange(num_frames, device=device) // chunks.chunk_size
-    distance = chunk[:, None] - chunk[None, :]  # chunks that the key lies behind the query
+    return hidden_keys(chunk, chunk, chunks.left_context_size)
+
+
+def hidden_keys(query_chunk, key_chunk, left_context_size):
+    """Which keys a query may NOT see, (Q, K) bool, by the numbers of the chunks that they are in, (Q,) and (K,)."""
+    distance = query_chunk[:, None] - key_chunk[None, :]  # chunks that the key lies behind the query
     hidden = distance < 0
-    if chunks.left_context_size is not None:
-        hidden |= distance > chunks.left_context_size
+    if left_context_size is not None:
+        hidden |= distance > left_context_size
     return hidden
 
 
@@ -118,6 +123,29 @@ def _free_padded_queries(hidden, padding_mask, nhead):
     """
     hidden = hidden & ~padding_mask.unsqueeze(-1)
     return hidden.repeat_interleave(nhead, dim=0)
+
+
+def visible_keys(hidden, padded_keys, padded_queries):
+    """What SDPA's ``attn_mask`` has to be, for all heads alike: True where a query sees a key, and in no row all False.
+
+    Parameters
+    ----------
+    hidden : torch.Tensor or None
+        (Q, K) bool, what chunks hide.
+    padded_keys, padded_queries : torch.Tensor or None
+        (B, K) and (B, Q) bool.
+
+    Returns
+    -------
+    torch.Tensor or None
+        Broadcasts to (B, H, Q, K); None where every query sees every key.
+    """
+    if hidden is None:
+        return None if padded_keys is None else ~padded_keys[:, None, None, :]
+    if padded_keys is None:
+        return ~hidden
+    # As in _free_padded_queries: a padded query sees anything.
+    return ~(hidden | padded_keys[:, None, None, :]) | padded_queries[:, None, :, None]
 
 
 class RelPosAttention(_Attention):
@@ -229,17 +257,10 @@ class RoPEAttention(_Attention):
 
     def mix(self, x, padding_mask, chunks):
         hidden, padding_mask = self._masks(x, padding_mask, chunks)
-        visible = None
-        if padding_mask is not None:
-            visible = ~padding_mask[:, None, None, :]
-        if hidden is not None:
-            chunk_visible = ~hidden
-            if visible is None:
-                visible = chunk_visible
-            else:  # as in _free_padded_queries: a padded query sees anything
-                visible = (chunk_visible & visible) | padding_mask[:, None, :, None]
         q, k, v = _project_heads(self.attention, x)
-        return self._attend(self._rotate(q, 0), self._rotate(k, 0), v, visible)
+        positions = slice(x.shape[1])
+        q, k = self._rotate(q, positions, x.shape[1]), self._rotate(k, positions, x.shape[1])
+        return self._attend(q, k, v, visible_keys(hidden, padding_mask, padding_mask))
 
     def initial_state(self, batch_size, chunks):
         att = self.attention
@@ -251,7 +272,8 @@ class RoPEAttention(_Attention):
         # Keys are kept unrotated: only distances matter, so positions restart at the oldest frame kept.
         seen = state.extend(torch.stack([k, v], dim=2).permute(0, 3, 2, 1, 4))
         k, v = seen.permute(2, 0, 3, 1, 4)
-        return self._attend(self._rotate(q, k.shape[2] - x.shape[1]), self._rotate(k, 0), v, None)
+        past, stop = k.shape[2] - x.shape[1], k.shape[2]
+        return self._attend(self._rotate(q, slice(past, stop), stop), self._rotate(k, slice(stop), stop), v, None)
 
     def _attend(self, q, k, v, visible):
         att = self.attention
@@ -259,9 +281,8 @@ class RoPEAttention(_Attention):
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout, scale=att.scale)
         return att.out_proj(mixed.transpose(1, 2).flatten(-2))
 
-    def _rotate(self, heads, start):
-        """Rotate (B, H, T, D / H) by the positions start .. start + T - 1."""
-        stop = start + heads.shape[2]
+    def _rotate(self, heads, positions, stop):
+        """Rotate (B, H, T, D / H) by positions, a slice or a (T,) tensor, all of them below ``stop``."""
         table = self._sinusoids
         if table is None or table[0] != (heads.dtype, heads.device) or table[1].max_length < stop:
             # Grown in powers of two, so that ever longer inputs do not rebuild it every time.
@@ -270,5 +291,5 @@ class RoPEAttention(_Attention):
                 # float64: a float32 angle is off by 3e-5 at frame 1000, 3e-3 at an hour.
                 built = PrecomputedRoPESinusoids(length, heads.shape[-1], torch.float64, "cpu").to(heads)
             self._sinusoids = table = ((heads.dtype, heads.device), built)
-        cos, sin = table[1].cosines[start:stop], table[1].sines[start:stop]
+        cos, sin = table[1].cosines[positions], table[1].sines[positions]
         return heads * cos + heads[..., table[1].index_swap] * sin

@@ -208,6 +208,40 @@ def rope_attention(mixer, x, chunks=None):
     return attention.out_proj(torch.cat(heads, dim=1))
 
 
+def pooled_attention(mixer, x, chunks=None):
+    """Rotary attention among windows: means of so many frames ask, means of so many others answer.
+
+    A window has the position of its middle frame; with chunks each chunk begins a window.
+    """
+    attention, size = mixer.attention, mixer.attention.head_dim
+    sees = visible(len(x), chunks)
+    i = torch.arange(0, size, 2, dtype=torch.float64)
+
+    def windows(factor):
+        """The frames of each window."""
+        chunk_size = len(x) if chunks is None else chunks.chunk_size
+        numbers = [(t // chunk_size, t % chunk_size // factor) for t in range(len(x))]
+        return [[t for t in range(len(x)) if numbers[t] == number] for number in dict.fromkeys(numbers)]
+
+    def turned(vectors, each, factor):
+        middle = torch.tensor([frames[0] + factor // 2 for frames in each], dtype=torch.float64)
+        angle = middle[:, None] * 10000 ** (-i / size)
+        turn = torch.polar(torch.ones_like(angle), angle).to(x.device, x.dtype.to_complex())
+        return torch.view_as_complex(vectors.reshape(len(each), -1, 2)) * turn
+
+    query_pool, key_pool = mixer.chosen["query_pool"], mixer.chosen["key_pool"]
+    asking, answering = windows(query_pool), windows(key_pool)
+    pooled = [torch.stack([x[frames].mean(0) for frames in each]) for each in (asking, answering)]
+    hidden = torch.tensor([[not sees[a[0], b[0]] for b in answering] for a in asking], device=x.device)
+    heads = []
+    both = zip(query_key_value(attention, pooled[0]), query_key_value(attention, pooled[1]), strict=True)
+    for (q, _, _), (_, k, v) in both:
+        scores = (turned(q, asking, query_pool) @ turned(k, answering, key_pool).conj().T).real * attention.scale
+        heads.append(torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=1) @ v)
+    output = attention.out_proj(torch.cat(heads, dim=1))
+    return torch.cat([row.expand(len(frames), -1) for row, frames in zip(output, asking, strict=True)])
+
+
 def query_key_value(attention, x):
     """(q, k, v) of each head. In SpeechBrain's layout the rows of the weight are ordered by head, then q, k, v."""
     for weight in attention.in_proj_weight.chunk(attention.num_heads):
@@ -270,6 +304,7 @@ REFERENCES = {
     mixers.RegularAttention: regular_attention,
     mixers.RelPosAttention: rel_pos_attention,
     mixers.RoPEAttention: rope_attention,
+    mixers.PooledAttention: pooled_attention,
     mixers.HyperMixing: hyper_mixing,
     mixers.Fastformer: fastformer,
     mixers.Identity: identity,

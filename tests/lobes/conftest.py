@@ -34,6 +34,8 @@ OFFLINE = {
     "hypermixing": partial(mixers.HyperMixing, nhead=4),
     "fastformer": partial(mixers.Fastformer, nhead=4),
 }
+#: Its factors are not drawn here.
+POOLED = {"pooled": partial(mixers.PooledAttention, nhead=4, query_pool=2, key_pool=3)}
 ENCODERS = {
     "conformer": partial(lobes.ConformerEncoder, d_ffn=24, kernel_size=KERNEL),
     "branchformer": partial(lobes.BranchformerEncoder, kernel_size=KERNEL, csgu_linear_units=24),
@@ -59,7 +61,7 @@ class Case:
 
     def make(self, num_layers=2, **kwargs):
         torch.manual_seed(0)
-        factory = {**CHUNKABLE, **OFFLINE}[self.mixer]
+        factory = {**CHUNKABLE, **OFFLINE, **POOLED}[self.mixer]
         return randomise(ENCODERS[self.encoder](num_layers, d_model=D, mixer=factory, **kwargs))
 
     @property

@@ -67,6 +67,8 @@ CASES = [
     Case("relpos_attention", mixers.RelPosAttention, double=False, **ATTENTION),
     Case("rope_attention_head", partial(mixers.RoPEAttention, scale="head"), **ATTENTION),
     Case("rope_attention_model", partial(mixers.RoPEAttention, scale="model"), **ATTENTION),
+    Case("pooled_attention", partial(mixers.PooledAttention, query_pool=2, key_pool=3), **ATTENTION),
+    Case("pooled_attention_keys", partial(mixers.PooledAttention, query_pool=1, key_pool=4), **ATTENTION),
     Case("hypermixing", mixers.HyperMixing, chunkable=False),
     Case("fastformer", mixers.Fastformer, chunkable=False),
     Case("identity", mixers.Identity),

@@ -16,6 +16,7 @@ WITH_HEADS = [
     mixers.RegularAttention,
     mixers.RelPosAttention,
     mixers.RoPEAttention,
+    mixers.PooledAttention,
     mixers.HyperMixing,
     mixers.Fastformer,
 ]
