@@ -1,4 +1,4 @@
-"""SpeechBrain lobes built from mixers."""
+"""SpeechBrain lobes around token mixers: front ends, encoders, whole models, pre-training objectives."""
 
 import importlib
 
@@ -54,7 +54,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    # Where YAML files of earlier versions have it; imported late, because searches are built on lobes.
+    # YAML files of earlier versions name it here; imported late, because decoding imports lobes.
     if name == "BeamSearch":
         return importlib.import_module("summarymixing.decoding.beam_search").BeamSearch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

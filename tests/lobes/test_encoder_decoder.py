@@ -172,8 +172,8 @@ def test_the_search_owns_no_parameters(tools):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (LM(vocab=9).state_dict(), "has 9 tokens and the recogniser vocab_size=12; train .*tokenizer_source"),
-        (LM(vocab=VOCAB, d_ffn=32).state_dict(), "not those of the key lm_model"),
+        (LM(vocab=9).state_dict(), "has 9 tokens, but the recogniser has vocab_size=12; train .*tokenizer_source"),
+        (LM(vocab=VOCAB, d_ffn=32).state_dict(), "differ from those of the key lm_model"),
         ({"weight": torch.zeros(1)}, "not the weights of a SpeechBrain TransformerLM"),
     ],
     ids=["vocabulary", "sizes", "another model"],

@@ -146,5 +146,5 @@ def test_what_needs_whole_utterances_refuses_to_stream(part, normalize):
     normalize = lobes.UtteranceNormalization() if normalize == "Utterance" else lobes.GlobalNormalization(80)
     front_end = lobes.ConvolutionalFrontEnd(80) if part == "normalisation" else lobes.LatentExtractor(80, 8, (3,), (2,))
     encoder = lobes.SpeechEncoder(lobes.LogMel(), normalize, front_end, lobes.ConformerEncoder(1, 16, 16))
-    with pytest.raises(ValueError, match="does not stream: take"):
+    with pytest.raises(ValueError, match="cannot stream; use"):
         encoder.make_streaming_context(DynChunkTrainConfig(4, 2))

@@ -72,7 +72,7 @@ def test_parameter_groups_know_the_earlier_names():
     groups = ParameterGroups(MODELS["CTC"](), options, lr=1.0)
     rates = {"": 1.0, "output": 0.3, "speech_encoder": 0.1, "speech_encoder.encoder.layers.0": 0.2}
     assert {group.name: group.lr for group in groups} == rates
-    with pytest.raises(InputError, match="parameter_groups: encoder.layers is no part of the model.*speech_encoder"):
+    with pytest.raises(InputError, match="parameter_groups: encoder.layers is not a part of the model.*speech_encoder"):
         ParameterGroups(MODELS["CTC"](), {"encoder.layers": {"lr": 0.1}}, lr=1.0)
     own = nn.ModuleDict({"encoder": nn.Linear(2, 2), "output": nn.Linear(2, 2)})
     assert [group.name for group in ParameterGroups(own, {"encoder": {"lr": 0.1}}, lr=1.0)] == ["", "encoder"]

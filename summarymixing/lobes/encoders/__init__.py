@@ -1,1 +1,1 @@
-"""Stacks of layers around any mixer."""
+"""Encoders: stacks of layers around any mixer."""

@@ -14,37 +14,37 @@ from summarymixing.mixers.summary import SummaryMixing
 
 @dataclass
 class BranchformerLayerState:
-    """What one layer remembers of a stream."""
+    """The streaming state of one layer."""
 
     mixer: Any
     convolution: ConvolutionState
 
 
 class BranchformerEncoderLayer(nn.Module):
-    """Two parallel branches, a mixer and a gated convolution, merged and added to the residual.
+    """Two parallel branches, a mixer and a gated convolution, whose merged output is added to the residual.
 
     Parameters
     ----------
     d_model : int
         Features.
     mixer : callable
-        ``mixer(d_model)`` gives a :class:`~summarymixing.mixers.Mixer`.
+        ``mixer(d_model)`` returns a :class:`~summarymixing.mixers.Mixer`.
     merge : str
-        "linear", one layer as with self-attention; or "mlp", two layers with the activation after both, as
+        "linear", one layer, as published for self-attention; or "mlp", two layers with the activation after both, as
         published for SummaryMixing.
     kernel_size, csgu_linear_units : int
-        Kernel of the gating unit, odd; its hidden features.
+        Kernel size of the gating unit in frames, odd; its hidden features.
     activation, gate_activation : type
-        In the convolution branch and the merge MLP; on the gate.
+        Activation in the convolution branch and the merge MLP; activation of the gate.
     dropout : float
-        Everywhere but in the mixer, which has its own.
+        Dropout probability everywhere except in the mixer, which has its own.
     use_linear_after_conv : bool
-        A linear layer on the gate.
+        Whether the gate has a linear layer after its convolution.
 
     Raises
     ------
     ValueError
-        For an unknown ``merge``.
+        If ``merge`` is unknown or the kernel size is even.
     """
 
     def __init__(
@@ -90,34 +90,34 @@ class BranchformerEncoderLayer(nn.Module):
         return x + self.dropout(self.merge_proj(branches))
 
     def initial_state(self, batch_size, chunks):
-        """The state before the first chunk."""
+        """The streaming state before the first chunk; arguments as in :meth:`.Mixer.initial_state`."""
         conv = self.convolution_branch.csgu.conv.conv
         mixer = self.mixer.initial_state(batch_size, chunks)
         return BranchformerLayerState(mixer, ConvolutionState(conv, batch_size))
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D), and update ``state`` in place."""
         mixed = self.mixer.stream(self.norm_mixer(x), state.mixer)
         return self._merge(x, mixed, self.convolution_branch.stream(self.norm_conv(x), state.convolution))
 
 
 class BranchformerEncoder(Encoder):
-    """Branchformer encoder; SpeechBrain's arguments, but ``mixer`` in place of ``attention_type`` and ``nhead``.
+    """Branchformer encoder; SpeechBrain's arguments, with ``mixer`` instead of ``attention_type`` and ``nhead``.
 
-    Its gating convolution also runs chunk by chunk, which lets a Branchformer stream.
+    Its gating convolution can also run chunk by chunk, so that a Branchformer can stream.
 
     Parameters
     ----------
     num_layers, d_model : int
-        Layers; features.
+        Number of layers; features D.
     mixer : callable
-        ``mixer(d_model)`` gives the mixer of one layer; called once a layer.
+        ``mixer(d_model)`` returns the mixer of one layer; called once per layer.
     merge, kernel_size, csgu_linear_units, activation, gate_activation, dropout, use_linear_after_conv
         As in :class:`BranchformerEncoderLayer`.
     output_hidden_states : bool
-        Also return the input and the output of every layer.
+        Whether to also return the encoder's input and the output of every layer.
     layerdrop_prob : float
-        Probability that training skips a layer.
+        Probability that a layer is skipped in training.
 
     Examples
     --------

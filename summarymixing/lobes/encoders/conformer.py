@@ -15,29 +15,29 @@ from summarymixing.mixers.summary import SummaryMixing
 
 @dataclass
 class ConformerLayerState:
-    """What one layer remembers of a stream."""
+    """The streaming state of one layer."""
 
     mixer: Any
     convolution: ConvolutionState
 
 
 class ConformerEncoderLayer(nn.Module):
-    """Half feed-forward, mixer, convolution, half feed-forward, each with a residual; the mixer in MHSA's place.
+    """Half feed-forward, mixer (instead of self-attention), convolution, half feed-forward, each with a residual.
 
     Parameters
     ----------
     d_model, d_ffn : int
-        Features; hidden features of both feed-forward networks.
+        Features D; hidden features of both feed-forward networks.
     mixer : callable
-        ``mixer(d_model)`` gives a :class:`~summarymixing.mixers.Mixer`.
+        ``mixer(d_model)`` returns a :class:`~summarymixing.mixers.Mixer`.
     kernel_size : int
-        Of the depthwise convolution, odd.
+        Kernel size of the depthwise convolution in frames, odd.
     activation : type
-        In the feed-forward networks and the convolution.
+        Activation in the feed-forward networks and the convolution.
     bias : bool
-        In the convolutions.
+        Whether the convolutions have a bias.
     dropout : float
-        Everywhere but in the mixer, which has its own.
+        Dropout probability everywhere except in the mixer, which has its own.
     """
 
     def __init__(self, d_model, d_ffn, mixer, kernel_size=31, activation=Swish, bias=True, dropout=0.0):
@@ -63,12 +63,12 @@ class ConformerEncoderLayer(nn.Module):
         return self.norm2(x + 0.5 * self.ffn_module2(x))
 
     def initial_state(self, batch_size, chunks):
-        """The state before the first chunk."""
+        """The streaming state before the first chunk; arguments as in :meth:`.Mixer.initial_state`."""
         mixer = self.mixer.initial_state(batch_size, chunks)
         return ConformerLayerState(mixer, ConvolutionState(self.convolution_module.conv, batch_size))
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D), and update ``state`` in place."""
         x = x + 0.5 * self.ffn_module1(x)
         x = x + self.dropout(self.mixer.stream(self.norm1(x), state.mixer))
         x = x + self.convolution_module.stream(x, state.convolution)
@@ -76,26 +76,26 @@ class ConformerEncoderLayer(nn.Module):
 
 
 class ConformerEncoder(Encoder):
-    """Conformer encoder; SpeechBrain's arguments, but ``mixer`` in place of ``attention_type`` and ``nhead``.
+    """Conformer encoder; SpeechBrain's arguments, with ``mixer`` instead of ``attention_type`` and ``nhead``.
 
     Parameters
     ----------
     num_layers, d_model, d_ffn : int
-        Layers; features; hidden features of the feed-forward networks.
+        Number of layers; features D; hidden features of the feed-forward networks.
     mixer : callable
-        ``mixer(d_model)`` gives the mixer of one layer; called once a layer.
+        ``mixer(d_model)`` returns the mixer of one layer; called once per layer.
     kernel_size : int
-        Of the depthwise convolution, odd.
+        Kernel size of the depthwise convolution in frames, odd.
     activation : type
-        In the feed-forward networks and the convolution.
+        Activation in the feed-forward networks and the convolution.
     bias : bool
-        In the convolutions.
+        Whether the convolutions have a bias.
     dropout : float
-        Everywhere but in the mixer, which has its own.
+        Dropout probability everywhere except in the mixer, which has its own.
     output_hidden_states : bool
-        Also return the input and the output of every layer.
+        Whether to also return the encoder's input and the output of every layer.
     layerdrop_prob : float
-        Probability that training skips a layer.
+        Probability that a layer is skipped in training.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Convolution over time as the encoders need it: depthwise or in groups, padding-proof, chunk-wise, streaming.
+"""Convolution over time for the encoders: depthwise or in groups, independent of padding, chunk-wise, streaming.
 
-Under chunks this is Dynamic Chunk Convolution: a frame sees the real past, and of the future no more than the rest
-of its own chunk; what lies behind is zeros. Everything here is symmetric: kernel size 2 p + 1, p frames each side.
+With chunks this is Dynamic Chunk Convolution: a frame sees the real past, and of the future only the rest of its own
+chunk; later frames count as zeros. All kernels are symmetric: kernel size 2 p + 1, p frames to each side.
 """
 
 import torch
@@ -23,18 +23,18 @@ def convolve(x, conv, padding_mask=None, chunks=None, stride=1):
     x : torch.Tensor
         (B, D, T), channels first.
     conv : torch.nn.Conv1d
-        Its weight (D, D / groups, 2 p + 1), groups and bias; its own padding and stride are not used.
+        Gives the weight (D, D / groups, 2 p + 1), groups and bias; its own padding and stride are not used.
     padding_mask : torch.Tensor, optional
-        (B, T) bool, True = padding: made zero before the convolution could see it.
+        (B, T) bool, True = padding; set to zero before the convolution.
     chunks : DynChunkTrainConfig, optional
-        Hides the future beyond each frame's chunk.
+        Hides the frames after each frame's chunk.
     stride : int
-        Give every so many frames one, from the first of the utterance on, or of each chunk.
+        Frames from one output frame to the next, starting at the first frame of the utterance or of each chunk.
 
     Returns
     -------
     torch.Tensor
-        (B, D, T); (B, D, W) with W of :func:`~summarymixing.ops.pooling.window_count` for a ``stride``.
+        (B, D, T); with a ``stride`` (B, D, W), where W is :func:`~summarymixing.ops.pooling.window_count`.
 
     Examples
     --------
@@ -57,7 +57,15 @@ def convolve(x, conv, padding_mask=None, chunks=None, stride=1):
 
 
 class ConvolutionState:
-    """The last p frames before the current chunk, (B, D, p); zeros at the start."""
+    """The streaming state of a convolution: the last p frames before the current chunk, (B, D, p), zeros at first.
+
+    Parameters
+    ----------
+    conv : torch.nn.Conv1d
+        The convolution, of kernel size 2 p + 1.
+    batch_size : int
+        B, number of streams.
+    """
 
     def __init__(self, conv, batch_size):
         reach = conv.kernel_size[0] // 2
@@ -65,7 +73,24 @@ class ConvolutionState:
 
 
 def stream_convolve(x, conv, state, stride=1):
-    """The next chunk of :func:`convolve` with chunks; (B, D, C) -> (B, D, C / stride), and ``state`` moves on."""
+    """Convolve the next chunk as :func:`convolve` does with chunks.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        (B, D, C), channels first.
+    conv : torch.nn.Conv1d
+        As in :func:`convolve`.
+    state : ConvolutionState
+        Of this stream; changed in place.
+    stride : int
+        As in :func:`convolve`.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, D, C / stride), rounded up.
+    """
     reach = conv.kernel_size[0] // 2
     x = torch.cat([state.past, x], dim=-1)
     if reach:
@@ -74,30 +99,34 @@ def stream_convolve(x, conv, state, stride=1):
 
 
 def _convolve(x, conv, padding=0, stride=1):
-    """The convolution of (B, D, T), as a 2-D one of height 1: on a CPU a depthwise one is twice as fast."""
+    """Convolve (B, D, T) as a 2-D convolution of height 1: on a CPU a depthwise one is then twice as fast."""
     options = {"padding": (0, padding), "stride": (1, stride), "groups": conv.groups}
     return F.conv2d(x.unsqueeze(2), conv.weight.unsqueeze(2), conv.bias, **options).squeeze(2)
 
 
 class ConformerConvolution(ConvolutionModule):
-    """SpeechBrain's Conformer convolution module, padding-proof and with an exact stream.
+    """SpeechBrain's Conformer convolution module, but independent of padding and with an exact stream.
 
-    LayerNorm, pointwise convolution and GLU, depthwise convolution, LayerNorm, activation, linear. SpeechBrain
-    masks the output only, so that an utterance's last frames see what its padding became before the depthwise
-    convolution.
+    LayerNorm, pointwise convolution and GLU, depthwise convolution, LayerNorm, activation, linear layer. SpeechBrain
+    masks only the output, so that the depthwise convolution lets the last frames of an utterance see its padding.
 
     Parameters
     ----------
     d_model : int
-        Channels.
+        Channels D.
     kernel_size : int
-        Odd.
+        Frames, odd.
     bias : bool
-        In all convolutions.
+        Whether the convolutions have a bias.
     activation : type
-        After the depthwise convolution.
+        Activation class after the depthwise convolution.
     dropout : float
-        At the end.
+        Dropout probability at the end.
+
+    Raises
+    ------
+    ValueError
+        If the kernel size is even.
 
     Examples
     --------
@@ -115,7 +144,7 @@ class ConformerConvolution(ConvolutionModule):
         return self.after_conv(out.transpose(1, 2))
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D), and update ``state`` in place."""
         out = stream_convolve(self._pointwise(x), self.conv, state)
         return self.after_conv(out.transpose(1, 2))
 
@@ -127,7 +156,9 @@ class ConformerConvolution(ConvolutionModule):
 
 
 class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):
-    """SpeechBrain's CSGU with zeros, not reflections, outside the utterance, chunk-wise and streaming.
+    """SpeechBrain's CSGU, chunk-wise and streaming, and with zeros instead of reflections outside the utterance.
+
+    The parameters are those of SpeechBrain's ``ConvolutionalSpatialGatingUnit``.
 
     Examples
     --------
@@ -136,13 +167,13 @@ class SpatialGatingUnit(ConvolutionalSpatialGatingUnit):
     """
 
     def forward(self, x, padding_mask=None, chunks=None):
-        """(B, T, D) -> (B, T, D / 2)."""
+        """(B, T, D) -> (B, T, D / 2); ``padding_mask`` and ``chunks`` as in :func:`convolve`."""
         keep, gate = x.chunk(2, dim=-1)
         gate = self.norm(gate).transpose(1, 2)
         return self._gate(keep, convolve(gate, self.conv.conv, padding_mask, chunks))
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D / 2)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D / 2), and update ``state`` in place."""
         keep, gate = x.chunk(2, dim=-1)
         return self._gate(keep, stream_convolve(self.norm(gate).transpose(1, 2), self.conv.conv, state))
 
@@ -159,17 +190,17 @@ class GatedConvolutionBranch(ConvolutionBranch):
     Parameters
     ----------
     d_model : int
-        Features in and out.
+        Features D of input and output.
     linear_units : int
-        Hidden features, half of which gate the other half.
+        Hidden features; one half gates the other half.
     kernel_size : int
-        Odd.
+        Frames, odd.
     activation, gate_activation : type
-        After the first linear layer; on the gate.
+        Activation after the first linear layer; activation of the gate.
     dropout : float
-        After the gating.
+        Dropout probability after the gating.
     use_linear_after_conv : bool
-        A linear layer on the gate.
+        Whether the gate has a linear layer after its convolution.
 
     Examples
     --------
@@ -197,17 +228,28 @@ class GatedConvolutionBranch(ConvolutionBranch):
         self.csgu = SpatialGatingUnit(linear_units, activation=gate_activation, **unit)
 
     def forward(self, x, padding_mask=None, chunks=None):
-        """(B, T, D) -> (B, T, D)."""
+        """(B, T, D) -> (B, T, D); ``padding_mask`` and ``chunks`` as in :func:`convolve`."""
         hidden = self.activation(self.pre_channel_proj(x))
         return self.post_channel_proj(self.csgu(hidden, padding_mask, chunks))
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D), and update ``state`` in place."""
         hidden = self.activation(self.pre_channel_proj(x))
         return self.post_channel_proj(self.csgu.stream(hidden, state))
 
 
 def check_kernel_size(kernel_size):
-    """Refuse even kernels, which have no centre."""
+    """Refuse an even kernel size, because such a kernel has no centre.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Frames.
+
+    Raises
+    ------
+    ValueError
+        If it is even.
+    """
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size={kernel_size} must be odd.")

@@ -1,4 +1,4 @@
-"""What the encoders share: a stack of layers around any mixer, with SpeechBrain's encoder interface."""
+"""The base class of the encoders: a stack of layers around any mixer, with SpeechBrain's encoder interface."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,19 @@ from torch import nn
 
 @dataclass
 class EncoderStreamingContext:
-    """State of a stream through an encoder; the layers' states are made when the first chunk tells the batch size."""
+    """The streaming state of an encoder.
+
+    Attributes
+    ----------
+    dynchunktrain_config : DynChunkTrainConfig
+        Chunk size in frames, left context in chunks or None.
+    layers : list
+        The states of the layers, created with the first chunk, whose batch size they have.
+    frames : int
+        Frames of the stream so far.
+    finished : bool
+        Whether a chunk shorter than the chunk size has ended the stream.
+    """
 
     dynchunktrain_config: DynChunkTrainConfig
     layers: list = field(default_factory=list)
@@ -20,6 +32,11 @@ class EncoderStreamingContext:
     def accept(self, num_frames):
         """Count the frames of the next chunk.
 
+        Parameters
+        ----------
+        num_frames : int
+            Frames of the chunk.
+
         Raises
         ------
         ValueError
@@ -28,8 +45,8 @@ class EncoderStreamingContext:
         size = self.dynchunktrain_config.chunk_size
         if self.finished or not 0 < num_frames <= size:
             raise ValueError(
-                f"got a chunk of {num_frames} frames in a stream of chunks of {size}: only the last chunk may "
-                "be shorter, and none may be longer or follow it."
+                f"got a chunk of {num_frames} frames in a stream with chunks of {size} frames: only the last chunk may "
+                "be shorter, no chunk may be longer, and no chunk may follow the last."
             )
         self.finished = num_frames < size
         self.frames += num_frames
@@ -38,10 +55,15 @@ class EncoderStreamingContext:
 def refuse_src_mask(src_mask):
     """Refuse SpeechBrain's T x T mask.
 
+    Parameters
+    ----------
+    src_mask : torch.Tensor or None
+        The mask.
+
     Raises
     ------
     ValueError
-        If there is one.
+        If it is not None.
 
     Examples
     --------
@@ -54,8 +76,8 @@ def refuse_src_mask(src_mask):
 class Encoder(nn.Module):
     """A stack of encoder layers and a final LayerNorm.
 
-    Takes the arguments of SpeechBrain's own encoders and returns what they return, so that it can stand in their
-    place. The mask of each utterance's padding is the only mask that ever exists here.
+    It takes the arguments of SpeechBrain's own encoders and returns what they return, so that it can replace them. The
+    only mask that it uses is the (B, T) padding mask.
 
     Parameters
     ----------
@@ -65,9 +87,9 @@ class Encoder(nn.Module):
     d_model : int
         Features of every layer.
     output_hidden_states : bool
-        Also return the input and the output of every layer.
+        Whether to also return the encoder's input and the output of every layer.
     layerdrop_prob : float
-        Probability that training skips a layer.
+        Probability that a layer is skipped in training.
     """
 
     def __init__(self, layers, d_model, output_hidden_states=False, layerdrop_prob=0.0):
@@ -93,11 +115,11 @@ class Encoder(nn.Module):
         src : torch.Tensor
             (B, T, D).
         src_mask : None
-            A T x T mask is refused; say what a frame may see by ``dynchunktrain_config``.
+            A T x T mask is refused; limit what a frame may see with ``dynchunktrain_config``.
         src_key_padding_mask : torch.Tensor, optional
             (B, T) bool, True = padding.
         pos_embs : None
-            Unused: a mixer that wants positions makes them.
+            Unused: a mixer that needs positions computes them itself.
         dynchunktrain_config : DynChunkTrainConfig, optional
             Chunk size in frames, left context in chunks.
 
@@ -106,10 +128,10 @@ class Encoder(nn.Module):
         torch.Tensor
             (B, T, D), zero at padding.
         list
-            A None for each layer, where SpeechBrain's encoders return attention maps.
+            One None per layer, where SpeechBrain's encoders return attention maps.
         list of torch.Tensor
-            Only with ``output_hidden_states``: the input and each layer's output, ``num_layers + 1`` in all. A layer
-            that training skips repeats its input.
+            Only with ``output_hidden_states``: the input and the output of each layer, ``num_layers + 1`` tensors. A
+            layer that is skipped in training repeats its input.
 
         Raises
         ------
@@ -123,7 +145,7 @@ class Encoder(nn.Module):
         return x, [None] * len(self.layers)
 
     def encode(self, x, padding_mask=None, chunks=None):
-        """Encode (B, T, D), and keep what every layer gives.
+        """Encode (B, T, D), and also return the output of every layer.
 
         Parameters
         ----------
@@ -132,7 +154,7 @@ class Encoder(nn.Module):
         padding_mask : torch.Tensor, optional
             (B, T) bool, True = padding.
         chunks : DynChunkTrainConfig, optional
-            What a frame may see.
+            Chunk size in frames, left context in chunks or None for all of the past.
 
         Returns
         -------
@@ -146,7 +168,7 @@ class Encoder(nn.Module):
         hidden_states = [x]
         for layer in self.layers:
             if self.training and self.layerdrop_prob and torch.rand(()) < self.layerdrop_prob:
-                # Gradients of zero, and not none: processes that skip different layers wait for each other's.
+                # Zero gradients instead of None: processes that skip different layers wait for each other's gradients.
                 x = x + 0.0 * sum(parameter.sum() for parameter in layer.parameters())
             else:
                 x = layer(x, padding_mask, chunks)
@@ -157,7 +179,16 @@ class Encoder(nn.Module):
         return x, hidden_states
 
     def make_streaming_context(self, dynchunktrain_config):
-        """A blank context; the same object goes to every :meth:`forward_streaming` of one stream.
+        """Create a context, which is passed to every :meth:`forward_streaming` of one stream.
+
+        Parameters
+        ----------
+        dynchunktrain_config : DynChunkTrainConfig
+            Chunk size in frames, left context in chunks or None for all of the past.
+
+        Returns
+        -------
+        EncoderStreamingContext
 
         Raises
         ------
@@ -176,7 +207,7 @@ class Encoder(nn.Module):
         src : torch.Tensor
             (B, C, D) with C the chunk size; the last chunk of a stream may be shorter.
         context : EncoderStreamingContext
-            From :meth:`make_streaming_context`; changed.
+            From :meth:`make_streaming_context`; changed in place.
         pos_embs : None
             Unused.
 
@@ -185,7 +216,7 @@ class Encoder(nn.Module):
         torch.Tensor
             (B, C, D).
         list
-            A None for each layer.
+            One None per layer.
 
         Raises
         ------

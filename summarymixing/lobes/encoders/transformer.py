@@ -9,18 +9,18 @@ from summarymixing.mixers.summary import SummaryMixing
 
 
 class TransformerEncoderLayer(nn.Module):
-    """Pre-norm Transformer layer: mixer and feed-forward network, each with a residual.
+    """Pre-norm Transformer layer: a mixer and a feed-forward network, each with a residual.
 
     Parameters
     ----------
     d_model, d_ffn : int
-        Features; hidden features of the feed-forward network.
+        Features D; hidden features of the feed-forward network.
     mixer : callable
-        ``mixer(d_model)`` gives a :class:`~summarymixing.mixers.Mixer`.
+        ``mixer(d_model)`` returns a :class:`~summarymixing.mixers.Mixer`.
     activation : type
-        In the feed-forward network.
+        Activation in the feed-forward network.
     dropout : float
-        Everywhere but in the mixer, which has its own.
+        Dropout probability everywhere except in the mixer, which has its own.
     """
 
     def __init__(self, d_model, d_ffn, mixer, activation=nn.GELU, dropout=0.0):
@@ -37,32 +37,32 @@ class TransformerEncoderLayer(nn.Module):
         return x + self.dropout(self.pos_ffn(self.norm2(x)))
 
     def initial_state(self, batch_size, chunks):
-        """The state before the first chunk: the mixer's."""
+        """The streaming state before the first chunk, which is that of the mixer."""
         return self.mixer.initial_state(batch_size, chunks)
 
     def stream(self, x, state):
-        """The next chunk, (B, C, D) -> (B, C, D)."""
+        """Process the next chunk, (B, C, D) -> (B, C, D), and update ``state`` in place."""
         x = x + self.dropout(self.mixer.stream(self.norm1(x), state))
         return x + self.dropout(self.pos_ffn(self.norm2(x)))
 
 
 class TransformerEncoder(Encoder):
-    """Transformer encoder; SpeechBrain's arguments, but ``mixer`` in place of ``attention_type`` and ``nhead``.
+    """Transformer encoder; SpeechBrain's arguments, with ``mixer`` instead of ``attention_type`` and ``nhead``.
 
     Parameters
     ----------
     num_layers, d_model, d_ffn : int
-        Layers; features; hidden features of the feed-forward networks.
+        Number of layers; features D; hidden features of the feed-forward networks.
     mixer : callable
-        ``mixer(d_model)`` gives the mixer of one layer; called once a layer.
+        ``mixer(d_model)`` returns the mixer of one layer; called once per layer.
     activation : type
-        In the feed-forward networks.
+        Activation in the feed-forward networks.
     dropout : float
-        Everywhere but in the mixer, which has its own.
+        Dropout probability everywhere except in the mixer, which has its own.
     output_hidden_states : bool
-        Also return the input and the output of every layer.
+        Whether to also return the encoder's input and the output of every layer.
     layerdrop_prob : float
-        Probability that training skips a layer.
+        Probability that a layer is skipped in training.
 
     Examples
     --------

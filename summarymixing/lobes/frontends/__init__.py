@@ -1,1 +1,1 @@
-"""From waveforms to the frames of an encoder."""
+"""Front ends: from waveforms to the input frames of an encoder."""

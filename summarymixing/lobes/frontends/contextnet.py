@@ -1,4 +1,4 @@
-"""ContextNet (2005.03191) in the place of a front end: the convolutional row of the published table."""
+"""ContextNet (2005.03191) used as a front end: the convolutional row of the published table."""
 
 import math
 
@@ -11,22 +11,22 @@ from summarymixing.ops.masks import padding_mask_from_counts
 
 
 class ContextNet(nn.Module):
-    """SpeechBrain's ContextNet, eight times fewer frames, as a front end of ``SpeechEncoder``.
+    """SpeechBrain's ContextNet, with eight times fewer frames, as a front end of ``SpeechEncoder``.
 
-    Its squeeze-and-excitation averages over all frames and its convolutions reflect at the end of the batch, so that
-    padding changes what it computes. In training that is left as it is; in evaluation every utterance goes through
-    alone, and the batch does not change the answer.
+    Its squeeze-and-excitation averages over all frames, and its convolutions use reflection at the end of the batch, so
+    that padding changes its output. In training this remains so. In evaluation each utterance is processed alone, so
+    that its output does not depend on the batch.
 
     Parameters
     ----------
     input_size : int
-        Features a frame.
+        Features per frame.
     output_size : int
         Channels of the last convolution.
     alpha : float
-        Width: factor on the channels of all blocks (256, then 512).
+        Factor on the channels of all blocks (256, then 512).
     dropout : float
-        After each block.
+        Dropout probability after each block.
 
     Examples
     --------
@@ -41,17 +41,17 @@ class ContextNet(nn.Module):
     strides = (2, 2, 2)
     #: Input frames for each output frame.
     stride = math.prod(strides)
-    #: With fewer frames the last convolution has nothing to reflect.
+    #: With fewer frames the last convolution has too few frames to reflect.
     least_frames = 9
 
     def __init__(self, input_size=80, output_size=640, alpha=1.0, dropout=0.1):
         super().__init__()
-        # The shape only tells the number of features.
+        # Only the number of features of this shape is used.
         self.net = SpeechBrainContextNet((1, 64, input_size), output_size, alpha=alpha, dropout=dropout)
         self.output_size = output_size
 
     def frame_counts(self, feature_counts):
-        """Output frames for so many input frames: ``ceil(T / 2)``, three times."""
+        """Output frames for a number (int or tensor) of input frames: ``ceil(T / 2)``, three times."""
         for stride in self.strides:
             feature_counts = (feature_counts + stride - 1) // stride
         return feature_counts

@@ -1,4 +1,4 @@
-"""Features that do not depend on the batch: log-mel, the waveform itself, and what normalises them."""
+"""Features that do not depend on the batch: log-mel, the waveform itself, and their normalisation."""
 
 import torch
 import torch.nn.functional as F
@@ -10,14 +10,14 @@ from summarymixing.ops.masks import padding_mask_from_counts
 
 
 class _Filters(Filterbank):
-    """SpeechBrain's, whose matrix stays where it is used.
+    """SpeechBrain's filterbank, whose matrix is kept on the device on which it is used.
 
-    SpeechBrain makes it anew on the CPU at each call, and its copy waits for all that the GPU has to do.
+    SpeechBrain creates the matrix again on the CPU at each call; copying it waits for all queued work of the GPU.
     """
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.matrix = None  # made at the first use: a model may be built on the meta device
+        self.matrix = None  # created at the first use, because a model may be built on the meta device
 
     def forward(self, spectrogram):
         if self.matrix is None:
@@ -34,22 +34,21 @@ class _Filters(Filterbank):
 class LogMel(nn.Module):
     """Log-mel energies in dB from SpeechBrain's STFT and filterbank.
 
-    Two differences from SpeechBrain's ``Fbank``: nothing is clipped relative to the loudest frame of the
-    utterance, which a stream cannot know, and samples behind an utterance's end are zeroed.
+    There are two differences from SpeechBrain's ``Fbank``. Energies are not clipped relative to the loudest frame of
+    the utterance, which a stream does not know. Samples after the end of an utterance are set to zero.
 
     Parameters
     ----------
     n_mels : int
-        Features a frame.
+        Features per frame.
     sample_rate : int
-        In Hz.
+        Hz.
     n_fft : int
-        In samples.
+        Samples.
     win_length, hop_length : float
-        In ms.
+        Milliseconds.
     floor : float
-        Added to the energies before the logarithm's clamp takes over: quieter than this is all the same, 1e-10 for
-        audio in [-1, 1].
+        Smallest energy, for audio in [-1, 1]: lower energies are set to it before the logarithm. 1e-10 is -100 dB.
 
     Examples
     --------
@@ -69,7 +68,7 @@ class LogMel(nn.Module):
             hop_length=hop_length,
             center=False,
         )
-        # 1,000 dB below the maximum clips nothing: the floor is reached long before.
+        # 1,000 dB below the maximum clips nothing, because energies are clamped to the floor long before.
         self.filterbank = _Filters(
             n_mels=n_mels,
             n_fft=n_fft,
@@ -82,7 +81,7 @@ class LogMel(nn.Module):
         self.hop = self.stft.hop_length
 
     def frame_counts(self, sample_counts):
-        """Frames of utterances of so many samples: ``1 + samples // hop``."""
+        """Frames for a number (int or tensor) of samples: ``1 + samples // hop``."""
         return 1 + sample_counts // self.hop
 
     def forward(self, wavs, sample_counts):
@@ -109,16 +108,16 @@ class LogMel(nn.Module):
 
     def _log_mel(self, samples):
         if self.stft.window.device != samples.device:
-            self.stft.window = self.stft.window.to(samples.device)  # once, where SpeechBrain does so at each call
+            self.stft.window = self.stft.window.to(samples.device)  # once; SpeechBrain does it at each call
         with torch.autocast(samples.device.type, enabled=False):
             return self.filterbank(spectral_magnitude(self.stft(samples.float())))
 
     def initial_state(self, batch_size):
-        """Samples that the next frame still needs, (B, n); a stream starts with half a window of silence."""
+        """Samples that the next frame needs from before, (B, n); a stream starts with half a window of silence."""
         return self.filterbank.f_central.new_zeros(batch_size, self.window // 2)
 
     def stream(self, samples, state, final=False):
-        """Features of the windows that ``samples`` completes.
+        """Compute the features of the windows that ``samples`` completes.
 
         Parameters
         ----------
@@ -127,7 +126,7 @@ class LogMel(nn.Module):
         state : torch.Tensor
             From :meth:`initial_state` or the last call.
         final : bool
-            The stream ends here.
+            Whether the stream ends here.
 
         Returns
         -------
@@ -147,12 +146,12 @@ class LogMel(nn.Module):
 
 
 class Waveform(nn.Module):
-    """The samples themselves, one feature a frame, for front ends that start from the waveform.
+    """The samples themselves, one feature per frame, for front ends that start from the waveform.
 
     Parameters
     ----------
     sample_rate : int
-        In Hz.
+        Hz.
 
     Examples
     --------
@@ -168,7 +167,7 @@ class Waveform(nn.Module):
         self.sample_rate = sample_rate
 
     def frame_counts(self, sample_counts):
-        """Frames of utterances of so many samples: as many."""
+        """Frames for a number (int or tensor) of samples: the same number."""
         return sample_counts
 
     def forward(self, wavs, sample_counts):
@@ -179,8 +178,8 @@ class Waveform(nn.Module):
 class UtteranceNormalization(nn.Module):
     """Mean 0 and variance 1 of each feature over the real frames of each utterance.
 
-    SpeechBrain's ``InputNormalization(norm_type="sentence")`` for log-mel features, the LayerNorm over all samples that
-    wav2vec 2.0 begins with for the waveform. A stream does not know these means until it has ended.
+    For log-mel features this is SpeechBrain's ``InputNormalization(norm_type="sentence")``; for the waveform it is the
+    normalisation of all samples with which wav2vec 2.0 begins. A stream knows these statistics only after its end.
 
     Examples
     --------
@@ -191,7 +190,7 @@ class UtteranceNormalization(nn.Module):
     """
 
     def forward(self, x, padding_mask=None):
-        """Normalise (B, T, F); padding, (B, T) True, counts for nothing. Features that never change become 0."""
+        """Normalise (B, T, F); ``padding_mask`` (B, T) bool, True = padding. Constant features become 0."""
         if padding_mask is None:
             behind, counts = torch.zeros((), dtype=torch.bool, device=x.device), x.shape[1]
         else:
@@ -204,17 +203,17 @@ class UtteranceNormalization(nn.Module):
 
 
 class GlobalNormalization(nn.Module):
-    """Mean and variance of each feature over the real frames of the first training batches, then frozen.
+    """Normalise each feature by mean and variance over the real frames of the first training batches, then frozen.
 
-    The running statistics are SpeechBrain's ``mean_std_update`` (which also sums over processes). They are buffers,
-    so that they travel in the model's own state dict.
+    The running statistics are updated by SpeechBrain's ``mean_std_update`` (which also sums over processes). They are
+    buffers, so that they are in the model's state dict.
 
     Parameters
     ----------
     size : int
-        Features.
+        Features F.
     num_batches : int
-        Training batches that update the statistics.
+        Number of training batches that update the statistics.
 
     Examples
     --------
@@ -232,14 +231,14 @@ class GlobalNormalization(nn.Module):
         self.register_buffer("std", torch.ones(size))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros(()))
-        self._seen = None  # what `batches` holds, on the CPU: to ask a GPU at every step would be to wait for it
+        self._seen = None  # `batches` on the CPU: reading it from a GPU at each step would wait for the GPU
 
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
         self._seen = None
 
     def forward(self, x, padding_mask=None):
-        """Normalise (B, T, size); padding, (B, T) True, counts for nothing."""
+        """Normalise (B, T, size); ``padding_mask`` (B, T) bool, True = padding, which the statistics leave out."""
         if self.training:
             self._seen = int(self.batches) if self._seen is None else self._seen
             if self._seen < self.num_batches:
@@ -254,10 +253,10 @@ class GlobalNormalization(nn.Module):
             valid = ~padding_mask
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)  # SpeechBrain multiplies by 0, which keeps a NaN
         finite = x.isfinite().all().int()
-        if is_distributed_initialized():  # what follows waits for all processes, so all of them must come or none
+        if is_distributed_initialized():  # the update waits for all processes, so all of them must take it or none
             torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
         if not finite:
-            return  # one bad batch would stay in the statistics for good
+            return  # one bad batch would stay in the statistics forever
         count, mean, std = mean_std_update(x, valid.unsqueeze(-1), (0, 1), int(self.count), self.mean, self.std)
         self.count.fill_(count)
         self.mean.copy_(mean)

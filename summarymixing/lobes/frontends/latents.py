@@ -1,4 +1,4 @@
-"""Strided convolutions without padding: the front end of wav2vec 2.0, over the waveform or over log-mel features."""
+"""Strided convolutions without padding: the front end of wav2vec 2.0, over the waveform or log-mel features."""
 
 import math
 
@@ -12,30 +12,30 @@ from summarymixing.ops.masks import padding_mask_from_counts
 class LatentExtractor(nn.Module):
     """One-dimensional convolutions without padding or bias, each with LayerNorm and GELU; a LayerNorm at the end.
 
-    The settings of wav2vec 2.0 (2006.11477, section 4.2; its variant with LayerNorm) are the default: seven layers
-    from samples of 16 kHz to 20 ms. Those of 2407.13377 are two over log-mel frames of 10 ms: ``input_size=80,
-    kernel_sizes=[3, 3], strides=[2, 1]``.
+    The defaults are the settings of wav2vec 2.0 (2006.11477, section 4.2; its variant with LayerNorm): seven layers
+    from samples at 16 kHz to frames of 20 ms. The settings of 2407.13377 are two layers over log-mel frames of 10 ms:
+    ``input_size=80, kernel_sizes=[3, 3], strides=[2, 1]``.
 
-    T frames become ``(T - kernel_size) // stride + 1``, layer after layer, whatever stands behind them in the batch.
-    An utterance too short for one window is extended by zeros to one, so that each gives at least one frame.
+    Each layer turns T frames into ``(T - kernel_size) // stride + 1``, independently of the padding. An utterance that
+    is too short for one window is extended with zeros to one window, so that every utterance gives at least one frame.
 
     Parameters
     ----------
     input_size : int
-        Features a frame; 1 for the waveform.
+        Features per frame; 1 for the waveform.
     channels : int
-        Of every layer.
+        Channels of every layer.
     kernel_sizes, strides : list of int
-        One a layer.
+        One entry per layer, in its input frames.
 
     Attributes
     ----------
     stride : int
-        Input frames for each output frame.
+        Input frames per output frame.
     receptive_field : int
         Input frames that one output frame sees.
     centre : int
-        The input frame in the middle of what output frame 0 sees; the earlier one of two.
+        The middle one of the input frames that output frame 0 sees; of two, the earlier one.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class LatentExtractor(nn.Module):
         super().__init__()
         if len(kernel_sizes) != len(strides):
             raise ValueError(
-                f"kernel_sizes={list(kernel_sizes)} and strides={list(strides)} need one entry a layer each."
+                f"kernel_sizes={list(kernel_sizes)} and strides={list(strides)} must have one entry per layer each."
             )
         sizes_in = [input_size, *[channels] * (len(strides) - 1)]
         self.convs = nn.ModuleList(
@@ -73,7 +73,7 @@ class LatentExtractor(nn.Module):
         self.centre = (self.receptive_field - 1) // 2
 
     def frame_counts(self, feature_counts):
-        """Output frames for so many input frames, at least one."""
+        """Output frames for a number (a tensor) of input frames; at least 1."""
         for conv in self.convs:
             feature_counts = (feature_counts - conv.kernel_size[0]) // conv.stride[0] + 1
         return feature_counts.clamp(min=1) if torch.is_tensor(feature_counts) else max(1, feature_counts)
@@ -96,7 +96,7 @@ class LatentExtractor(nn.Module):
             (B,) int64 output frame counts, on the CPU.
         """
         x = _silence(features, feature_counts)
-        # A real frame sees real input alone, or zeros behind an utterance too short for it; so no mask in between.
+        # A real frame sees only real input, or zeros after an utterance that is too short; so no mask in between.
         x = F.pad(x, (0, 0, 0, max(0, self.receptive_field - x.shape[1])))
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.gelu(norm(conv(x.transpose(1, 2)).transpose(1, 2)))
@@ -111,10 +111,10 @@ class LatentExtractor(nn.Module):
         ValueError
             Always.
         """
-        raise ValueError("LatentExtractor does not stream: take a ConvolutionalFrontEnd for a model that shall.")
+        raise ValueError("LatentExtractor cannot stream; use a ConvolutionalFrontEnd for a streaming model.")
 
 
 def _silence(x, counts):
-    """Zero (B, T, F) behind each row's count."""
+    """Set (B, T, F) to zero after each row's count."""
     padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
     return x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0.0)

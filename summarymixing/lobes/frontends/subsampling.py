@@ -1,4 +1,4 @@
-"""Convolutional front end: subsampling in time, the same for an utterance alone, in a batch or in a stream."""
+"""Convolutional front end: subsampling in time, equal for an utterance alone, in a batch and in a stream."""
 
 import math
 
@@ -12,8 +12,21 @@ from summarymixing.ops.masks import padding_mask_from_counts
 class ConvolutionBlock(nn.Module):
     """One strided convolution, LayerNorm, activation; in one dimension (time) or two (time and frequency).
 
-    Output frame j is centred on input frame ``stride * j``, so T frames become ``ceil(T / stride)``; outside the
-    utterance is zeros.
+    Output frame j is centred on input frame ``stride * j``, so that T frames become ``ceil(T / stride)``. Frames
+    outside the utterance count as zeros.
+
+    Parameters
+    ----------
+    bins, channels_in : int
+        Frequency bins F and channels C of the input.
+    channels : int
+        Output channels.
+    kernel_size, stride : int
+        In frames, and in bins too if the convolution is two-dimensional; the kernel size is odd.
+    two_dimensional : bool
+        Whether to convolve over frequency too.
+    activation : type
+        Activation class.
     """
 
     def __init__(self, bins, channels_in, channels, kernel_size, stride, two_dimensional, activation):
@@ -32,7 +45,7 @@ class ConvolutionBlock(nn.Module):
         self.activation = activation()
 
     def convolve(self, x):
-        """Every whole window of (B, T, F, C) -> (B, T', F', C')."""
+        """Convolve the complete windows of (B, T, F, C); returns (B, T', F', C')."""
         if self.two_dimensional:
             y = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         else:
@@ -40,7 +53,7 @@ class ConvolutionBlock(nn.Module):
         return self.activation(self.norm(y))
 
     def pad_time(self, x, left, right):
-        """Zeros before and behind (B, T, F, C)."""
+        """Add ``left`` zero frames before (B, T, F, C) and ``right`` after it."""
         return F.pad(x, (0, 0, 0, 0, left, right))
 
 
@@ -53,17 +66,17 @@ class ConvolutionalFrontEnd(nn.Module):
     Parameters
     ----------
     input_size : int
-        Features a frame.
+        Features per frame.
     channels : list of int
-        One a block.
+        Output channels, one entry per block.
     kernel_size : int
-        Odd.
+        Frames, odd.
     strides : list of int
-        One a block.
+        Input frames per output frame, one entry per block.
     two_dimensional : bool
-        Convolve over frequency too, with the same kernel and stride.
+        Whether to convolve over frequency too, with the same kernel size and stride.
     activation : type
-        After each block's LayerNorm.
+        Activation class after each block's LayerNorm.
 
     Attributes
     ----------
@@ -97,7 +110,7 @@ class ConvolutionalFrontEnd(nn.Module):
         super().__init__()
         if len(channels) != len(strides) or kernel_size % 2 == 0:
             raise ValueError(
-                f"channels={list(channels)} and strides={list(strides)} need one entry a block each, and "
+                f"channels={list(channels)} and strides={list(strides)} must have one entry per block each, and "
                 f"kernel_size={kernel_size} must be odd."
             )
         self.blocks = nn.ModuleList()
@@ -110,11 +123,11 @@ class ConvolutionalFrontEnd(nn.Module):
 
     @property
     def stride(self):
-        """Input frames for each output frame."""
+        """Input frames per output frame."""
         return math.prod(block.stride for block in self.blocks)
 
     def frame_counts(self, feature_counts):
-        """Output frames for so many input frames: ``ceil(T / stride)``, block after block."""
+        """Output frames for a number (int or tensor) of input frames: ``ceil(T / stride)``, block after block."""
         for block in self.blocks:
             feature_counts = (feature_counts + block.stride - 1) // block.stride
         return feature_counts
@@ -144,20 +157,20 @@ class ConvolutionalFrontEnd(nn.Module):
         return x.flatten(2), counts
 
     def initial_state(self, batch_size):
-        """For each block, the input frames that its next output still needs; None before the first."""
+        """For each block the input frames that its next output needs from before; None before the first chunk."""
         return [None] * len(self.blocks)
 
     def stream(self, features, state, final=False):
-        """Output frames that the next features complete.
+        """Compute the output frames that the next features complete.
 
         Parameters
         ----------
         features : torch.Tensor
             (B, n, input_size), n may be 0.
         state : list
-            From :meth:`initial_state`; changed.
+            From :meth:`initial_state`; changed in place.
         final : bool
-            The stream ends here.
+            Whether the stream ends here.
 
         Returns
         -------
@@ -179,6 +192,6 @@ class ConvolutionalFrontEnd(nn.Module):
 
 
 def _silence(x, counts):
-    """Zero (B, T, F, C) behind each row's count."""
+    """Set (B, T, F, C) to zero after each row's count."""
     padding_mask = padding_mask_from_counts(counts, x.shape[1], x.device)
     return x if padding_mask is None else x.masked_fill(padding_mask[..., None, None], 0.0)

@@ -15,7 +15,7 @@ class MeanPooling(nn.Module):
     Parameters
     ----------
     size : int
-        D, features a frame; ``output_size`` is the same.
+        D, features per frame; ``output_size`` is the same.
     """
 
     def __init__(self, size):
@@ -33,9 +33,9 @@ class AttentivePooling(nn.Module):
     Parameters
     ----------
     size : int
-        D, features a frame; ``output_size`` is twice that.
+        D, features per frame; ``output_size`` is 2 D.
     attention_channels : int
-        Width of the layer that gives the weights.
+        Hidden features of the layer that computes the weights.
     """
 
     def __init__(self, size, attention_channels=128):
@@ -45,27 +45,27 @@ class AttentivePooling(nn.Module):
 
     def forward(self, x, counts):
         """(B, T, D) and real frame counts (B,) on the CPU -> (B, 2 D)."""
-        # It compares lengths * T with frame numbers; half a frame less is the same count, safe from rounding.
+        # The pooling compares lengths * T with frame indices; half a frame less gives the same count despite rounding.
         lengths = ((counts - 0.5) / x.shape[1]).to(x.device, non_blocking=True)
         with torch.autocast(x.device.type, enabled=False):
             return self.pooling(x.float().transpose(1, 2), lengths).squeeze(2)
 
 
 class Classifier(SpeechModel):
-    """A speech encoder, pooling over time, and one linear layer a target.
+    """A speech encoder, pooling over time, and one linear layer per target.
 
-    Padding counts for nothing, so an utterance gets the same scores alone and in any batch.
+    Padding has no influence: an utterance gets the same scores alone and in any batch.
 
     Parameters
     ----------
     encoder : SpeechEncoder
         Front end and encoder: waveform to frames.
     targets : dict of str to int
-        What is predicted of an utterance, and the number of its classes.
+        Names of what is predicted for an utterance, and the number of classes of each.
     pooling : callable
-        Makes the pooling for frames of a given size: :class:`MeanPooling` or :class:`AttentivePooling`.
+        ``pooling(d_model)`` returns the pooling layer: :class:`MeanPooling` or :class:`AttentivePooling`.
     dropout : float
-        On the pooled vector.
+        Dropout probability on the pooled vector.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class Classifier(SpeechModel):
         dict of str to torch.Tensor
             For each target the scores of its classes before the softmax, (B, classes), float32.
         torch.Tensor
-            (B,) int64 frame counts of what was pooled, on the CPU.
+            (B,) int64 counts of the pooled frames, on the CPU.
         """
         x, counts = self.speech_encoder(wavs, wav_lens, chunks)
         pooled = self.dropout(self.pooling(x, counts))

@@ -10,13 +10,13 @@ class CTCModel(SpeechModel):
     """A speech encoder, a linear layer and log-softmax.
 
     Parameters
-    ---------
+    ----------
     encoder : SpeechEncoder
         Front end and encoder: waveform to frames.
     vocab_size : int
-        Tokens, the blank included.
+        Number of tokens, the blank included.
     blank_index : int
-        The blank among them.
+        Index of the blank.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class CTCModel(SpeechModel):
         Returns
         -------
         torch.Tensor
-            (B, T, vocab_size), float32. At padding they mean nothing.
+            (B, T, vocab_size), float32; without meaning at padding.
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
@@ -58,9 +58,12 @@ class CTCModel(SpeechModel):
         return torch.log_softmax(self.output(x), dim=-1, dtype=torch.float32)
 
     def make_streaming_context(self, chunks, batch_size=1):
-        """A blank context for :meth:`forward_streaming`."""
+        """Create a context for :meth:`forward_streaming`; as :meth:`.SpeechEncoder.make_streaming_context`."""
         return self.speech_encoder.make_streaming_context(chunks, batch_size)
 
     def forward_streaming(self, samples, context, final=False):
-        """Log-probabilities of the frames that the next samples complete, (B, m, vocab_size)."""
+        """Log-probabilities (B, m, vocab_size) of the frames that the next samples (B, n) complete.
+
+        The arguments are those of :meth:`.SpeechEncoder.forward_streaming`.
+        """
         return self._log_probs(self.speech_encoder.forward_streaming(samples, context, final))

@@ -1,4 +1,4 @@
-"""A whole encoder-decoder recogniser: waveform in, log-probabilities of the next tokens and of CTC out."""
+"""A whole encoder-decoder recogniser: waveform in, log-probabilities of the next tokens and of CTC tokens out."""
 
 import torch
 from speechbrain.lobes.models.transformer.Transformer import NormalizedEmbedding, get_lookahead_mask
@@ -18,20 +18,20 @@ class TransformerDecoder(nn.Module):
     Parameters
     ----------
     vocab_size : int
-        Tokens.
+        Number of tokens.
     d_model, nhead, d_ffn : int
-        Features, attention heads, hidden features of the feed-forward networks.
+        Features D; attention heads; hidden features of the feed-forward networks.
     num_layers : int
-        Layers.
+        Number of layers.
     dropout : float
-        Everywhere.
+        Dropout probability.
     activation : type
-        In the feed-forward networks.
+        Activation in the feed-forward networks.
     summary_decoder : bool
-        Replace self-attention by SummaryMixing with the running mean over u <= t, and keep cross-attention.
-        2307.07421 names a "Summary Decoder" in its results; its definition was not found, and this is our reading.
+        Whether self-attention is replaced by SummaryMixing with the running mean over u <= t; cross-attention stays.
+        2307.07421 names a "Summary Decoder" in its results without a definition; this is one reading of the name.
     mixer : callable, optional
-        ``mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
+        ``mixer(d_model)`` returns the causal mixer of the Summary Decoder; by default a SummaryMixing of default sizes.
 
     Examples
     --------
@@ -71,22 +71,27 @@ class TransformerDecoder(nn.Module):
             replace_decoder_attention(self.decoder, d_model, make)
 
     def forward(self, tokens, encoded, frame_counts=None):
-        """Decoder states (B, U, D) after each token.
+        """Compute the decoder state after each token.
 
         Parameters
         ----------
         tokens : torch.Tensor
-            (B, U), the first one the begin-of-sentence token. No position sees a later one, so that padding behind a
-            row's end needs no mask.
+            (B, U), beginning with the begin-of-sentence token. No position sees a later one, so that padding at the end
+            of a row needs no mask.
         encoded : torch.Tensor
-            (B, T, D).
+            (B, T, D), the encoder's output.
         frame_counts : torch.Tensor, optional
             (B,) real frames of each row, on the CPU.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, U, D).
         """
         return self.decode(tokens, encoded, frame_counts)[0]
 
     def decode(self, tgt, encoder_out, enc_len=None):
-        """States and the last layer's attention over frames: what SpeechBrain's searchers call at every step."""
+        """Return states (B, U, D) and the last layer's attention over frames; SpeechBrain's searchers call it."""
         padding_mask = None
         if enc_len is not None:
             padding_mask = padding_mask_from_counts(enc_len, encoder_out.shape[1], encoder_out.device)
@@ -108,14 +113,14 @@ class EncoderDecoder(SpeechModel):
     encoder : SpeechEncoder
         Front end and encoder: waveform to frames.
     decoder : TransformerDecoder
-        Tokens to states.
+        Decoder from tokens to states.
     vocab_size : int
-        Tokens, the blank included.
+        Number of tokens, the blank included.
 
     Raises
     ------
     ValueError
-        If encoder and decoder differ in features.
+        If ``d_model`` of encoder and decoder differ.
 
     Examples
     --------
@@ -146,21 +151,20 @@ class EncoderDecoder(SpeechModel):
         initialise_encoder(decoder)
 
     def forward(self, wavs, wav_lens=None, tokens=None, chunks=None):
-        """Encode and, given tokens, predict each next one.
+        """Encode and, if tokens are given, predict the next token after each of them.
 
         Parameters
         ----------
         wavs, wav_lens, chunks
             As in :class:`~summarymixing.lobes.SpeechEncoder`.
         tokens : torch.Tensor, optional
-            (B, U), the first one the begin-of-sentence token.
+            (B, U), beginning with the begin-of-sentence token.
 
         Returns
         -------
         torch.Tensor or tuple of torch.Tensor
-            Without tokens: the encoder's output (B, T, D), zero at padding. With them: log-probabilities of CTC,
-            (B, T, vocab_size), log-probabilities of the token after each token, (B, U, vocab_size), and the encoder's
-            output.
+            Without tokens: the encoder's output (B, T, D), zero at padding. With tokens: log-probabilities of CTC
+            (B, T, vocab_size), log-probabilities of the next token (B, U, vocab_size), and the encoder's output.
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """

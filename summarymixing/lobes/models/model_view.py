@@ -1,4 +1,4 @@
-"""What SpeechBrain's interfaces call as `modules.encoder`."""
+"""The module that SpeechBrain's inference interfaces call as ``modules.encoder``."""
 
 import torch
 from torch import nn
@@ -9,17 +9,17 @@ from summarymixing.ops.masks import padding_mask_from_counts
 class ModelView(nn.Module):
     """A model under the name ``modules.encoder``, which SpeechBrain's ``EncoderASR`` and ``EncoderDecoderASR`` call.
 
-    It has no parameters of its own: training, counting and averaging over processes see those of ``modules.model``
+    It has no parameters, so that training, counting and averaging over processes see those of ``modules.model`` only
     once.
 
     Parameters
     ----------
     model : CTCModel, TransducerModel or EncoderDecoder
-        What is called.
+        The model that is called.
     blank_index : int, optional
-        For CTC: give one tensor, as ``EncoderASR`` wants. At padding the blank has probability 1, so that any CTC
-        decoder reads the same tokens as from the utterance alone, however it rounds relative lengths. Without it the
-        view gives what the model gives, ``(output, frame counts)``, which ``EncoderDecoderASR`` hands on to
+        For CTC: index of the blank. The view then returns one tensor, as ``EncoderASR`` expects. At padding the blank
+        has probability 1, so that a CTC decoder finds the same tokens as for the utterance alone, however it rounds
+        relative lengths. Without it the view returns ``(output, frame counts)``, which ``EncoderDecoderASR`` passes to
         ``modules.decoder``.
 
     Examples
@@ -31,7 +31,7 @@ class ModelView(nn.Module):
 
     def __init__(self, model, blank_index=None):
         super().__init__()
-        # In a tuple, where PyTorch does not look: the model's parameters must not appear twice in an experiment.
+        # In a tuple, which PyTorch does not search for modules: no parameter may appear twice in an experiment.
         self._model = (model,)
         self.blank_index = blank_index
 

@@ -1,4 +1,4 @@
-"""A speech encoder that learns from speech alone: some frames are hidden, and it predicts what they were."""
+"""Self-supervised pre-training of a speech encoder: it predicts masked frames."""
 
 import torch
 from torch import nn
@@ -12,23 +12,22 @@ __all__ = ["PretrainingModel", "PretrainingOutput"]
 
 
 class PretrainingModel(SpeechModel):
-    """A speech encoder whose masked frames an objective has to predict (wav2vec 2.0, 2006.11477; 2407.13377).
+    """A speech encoder and an objective that predicts its masked frames (wav2vec 2.0, 2006.11477; 2407.13377).
 
-    Masked frames are replaced by one learned vector behind projection and dropout, before positions are added: the
-    encoder knows where they are and nothing else. In evaluation frames are masked too.
+    Masked frames are replaced by one learned vector after the input projection and its dropout, and before positions
+    are added: the encoder knows only their positions. Frames are also masked in evaluation.
 
-    All random numbers come from PyTorch's global generators; whoever seeds them gets the same masks, distractors and
-    noise again.
+    All random numbers come from PyTorch's global generators: the same seed gives the same masks, distractors and noise.
 
     Parameters
     ----------
     speech_encoder : SpeechEncoder
-        What is trained and kept.
+        The encoder to pre-train.
     objective : callable
-        ``objective(speech_encoder)`` gives a :class:`~summarymixing.lobes.objectives.contrastive.Contrastive` or
+        ``objective(speech_encoder)`` returns a :class:`~summarymixing.lobes.objectives.contrastive.Contrastive` or a
         :class:`~summarymixing.lobes.objectives.random_projection.RandomProjection`.
     mask : callable
-        ``mask(counts, num_frames)`` gives the masked frames, (B, T) bool on the CPU, such as
+        ``mask(counts, num_frames)`` returns the masked frames, (B, T) bool on the CPU; for example
         :func:`~summarymixing.ops.spans.span_mask`.
 
     Examples
@@ -50,7 +49,7 @@ class PretrainingModel(SpeechModel):
         self.mask_vector = nn.Parameter(torch.empty(speech_encoder.d_model).uniform_())
 
     def set_step(self, step):
-        """Tell the objective how many optimizer steps were taken."""
+        """Set the number of optimizer steps taken so far, on which the objective may depend."""
         self.objective.set_step(step)
 
     def forward(self, wavs, wav_lens=None, chunks=None):
@@ -64,7 +63,7 @@ class PretrainingModel(SpeechModel):
         Returns
         -------
         PretrainingOutput
-            The loss and what tells of it, as sums over the batch.
+            The loss and its statistics, as sums over the batch.
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """

@@ -14,7 +14,7 @@ from summarymixing.ops.positions import SinusoidalPositions
 
 @dataclass
 class SpeechStreamingContext:
-    """State of a stream from samples to encoder frames."""
+    """The streaming state of a :class:`SpeechEncoder`."""
 
     chunks: DynChunkTrainConfig
     encoder: EncoderStreamingContext
@@ -24,28 +24,28 @@ class SpeechStreamingContext:
 
 
 class SpeechEncoder(nn.Module):
-    """Waveform in, encoder frames out, the same for an utterance alone, padded, in any batch.
+    """Waveform in, encoder frames out; the output of an utterance is equal alone, padded and in any batch.
 
-    Frame counts follow from sample counts by the formulas of the features and the front end, never from rounding a
-    relative length.
+    Frame counts are computed from sample counts by the formulas of the features and the front end, never by rounding a
+    relative length of frames.
 
     Parameters
     ----------
     features : LogMel or Waveform
-        Waveform to features.
+        From waveform to features.
     normalize : GlobalNormalization or UtteranceNormalization
         Feature normalisation.
     front_end : ConvolutionalFrontEnd or LatentExtractor
         Subsampling.
     encoder : torch.nn.Module
-        One of this package's encoders; its ``d_model`` is this module's output size.
+        One of this package's encoders; its ``d_model`` is the output size D of this module.
     dropout : float
-        On the encoder's input, before positions are added.
+        Dropout probability on the encoder's input, before positions are added.
     positions : torch.nn.Module or bool, optional
-        ``positions(x, start)`` gives what is added to the encoder's input, (1 or B, T, D), from frame number ``start``
-        on, such as :class:`~summarymixing.ops.positions.SinusoidalPositions`, for which ``True`` stands.
+        ``positions(x, start)`` returns the positions, (1 or B, T, D), that are added to the encoder's input; ``start``
+        is the number of the first frame. True means :class:`~summarymixing.ops.positions.SinusoidalPositions`.
     augment : list of callable, optional
-        SpectrogramDrop and the like, on the normalised features, in training only.
+        Augmentations such as SpectrogramDrop, applied to the normalised features in training.
 
     Examples
     --------
@@ -72,7 +72,7 @@ class SpeechEncoder(nn.Module):
 
     @property
     def sample_rate(self):
-        """Samples a second of the waveforms."""
+        """Sample rate of the waveforms in Hz."""
         return self.features.sample_rate
 
     @property
@@ -82,21 +82,29 @@ class SpeechEncoder(nn.Module):
 
     @property
     def num_layers(self):
-        """Layers of the encoder."""
+        """Number of the encoder's layers."""
         return len(self.encoder.layers)
 
     def sample_counts(self, wavs, wav_lens=None):
-        """Real samples of each row, (B,) int64 on the CPU, from SpeechBrain's relative lengths.
+        """Compute the real samples of each row from SpeechBrain's relative lengths.
 
-        Relative lengths on a GPU make this wait for it; leave them on the CPU.
+        Parameters
+        ----------
+        wavs, wav_lens
+            As in :meth:`forward`. Relative lengths on a GPU would make this wait for it; leave them on the CPU.
+
+        Returns
+        -------
+        torch.Tensor
+            (B,) int64, on the CPU.
         """
         if wav_lens is None:
             return torch.full((wavs.shape[0],), wavs.shape[1])
-        # In float64, because float32 cannot count the samples of a quarter of an hour.
+        # In float64, because float32 cannot represent every count of samples beyond a quarter of an hour.
         return (wav_lens.cpu().double() * wavs.shape[1]).round().long()
 
     def frame_counts(self, sample_counts):
-        """Encoder frames of utterances of so many samples."""
+        """Encoder frames for a number (int or tensor) of samples."""
         return self.front_end.frame_counts(self.features.frame_counts(sample_counts))
 
     def forward(self, wavs, wav_lens=None, chunks=None):
@@ -107,9 +115,10 @@ class SpeechEncoder(nn.Module):
         wavs : torch.Tensor
             (B, samples) in [-1, 1] at the features' sample rate.
         wav_lens : torch.Tensor, optional
-            (B,) real length of each row over the longest, on the CPU, as SpeechBrain's loaders give it.
+            (B,) real length of each row divided by that of the longest, on the CPU, as from SpeechBrain's loaders.
         chunks : DynChunkTrainConfig, optional
-            What a frame may see.
+            Chunk size in encoder frames, left context in chunks or None for all of the past; without it every frame
+            sees the whole utterance.
 
         Returns
         -------
@@ -121,7 +130,7 @@ class SpeechEncoder(nn.Module):
         return self.encode_frames(*self.extract_frames(*self.extract_features(wavs, wav_lens)), chunks)
 
     def hidden_states(self, wavs, wav_lens=None, chunks=None):
-        """Encode a padded batch, and give what every layer gives.
+        """Encode a padded batch and return the output of every layer.
 
         Parameters
         ----------
@@ -131,8 +140,8 @@ class SpeechEncoder(nn.Module):
         Returns
         -------
         list of torch.Tensor
-            ``num_layers + 1`` of (B, T, D), zero at padding: the encoder's input, the output of each layer but the
-            last, and what :meth:`forward` gives. In training a layer that LayerDrop skips repeats its input.
+            ``num_layers + 1`` tensors (B, T, D), zero at padding: the encoder's input, the output of each layer except
+            the last, and the output of :meth:`forward`. In training a layer that LayerDrop skips repeats its input.
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
@@ -146,7 +155,7 @@ class SpeechEncoder(nn.Module):
         return states, counts
 
     def extract_features(self, wavs, wav_lens=None):
-        """The first of three steps that make :meth:`forward`: normalised features.
+        """The first of the three steps of :meth:`forward`: normalised features.
 
         Parameters
         ----------
@@ -169,7 +178,7 @@ class SpeechEncoder(nn.Module):
         Parameters
         ----------
         features, feature_counts : torch.Tensor
-            As :meth:`extract_features` gives them.
+            As returned by :meth:`extract_features`.
 
         Returns
         -------
@@ -189,12 +198,12 @@ class SpeechEncoder(nn.Module):
         Parameters
         ----------
         frames, counts : torch.Tensor
-            As :meth:`extract_frames` gives them.
+            As returned by :meth:`extract_frames`.
         chunks : DynChunkTrainConfig, optional
-            What a frame may see.
+            As in :meth:`forward`.
         replace : callable, optional
-            ``replace(x)`` is what the encoder is given in place of the projected frames x, (B, T, D), before positions
-            are added.
+            ``replace(x)`` returns the frames, (B, T, D), that replace the projected frames x before positions are
+            added.
 
         Returns
         -------
@@ -214,14 +223,18 @@ class SpeechEncoder(nn.Module):
         return x if self.positions is None else x + self.positions(x, start)
 
     def make_streaming_context(self, chunks, batch_size=1):
-        """A blank context for :meth:`forward_streaming`.
+        """Create a context for :meth:`forward_streaming`.
 
         Parameters
         ----------
         chunks : DynChunkTrainConfig
-            Chunk size in encoder frames, left context in chunks or None.
+            Chunk size in encoder frames, left context in chunks or None for all of the past.
         batch_size : int
-            Streams that advance together.
+            Number of streams that are processed together.
+
+        Returns
+        -------
+        SpeechStreamingContext
 
         Raises
         ------
@@ -229,7 +242,7 @@ class SpeechEncoder(nn.Module):
             If the normalisation, the front end or a mixer needs whole utterances.
         """
         if isinstance(self.normalize, UtteranceNormalization):
-            raise ValueError("UtteranceNormalization does not stream: take GlobalNormalization for a model that shall.")
+            raise ValueError("UtteranceNormalization cannot stream; use GlobalNormalization for a streaming model.")
         waiting = self.input_proj.weight.new_zeros(batch_size, 0, self.front_end.output_size)
         return SpeechStreamingContext(
             chunks,
@@ -240,21 +253,21 @@ class SpeechEncoder(nn.Module):
         )
 
     def forward_streaming(self, samples, context, final=False):
-        """Encode what the next samples complete; equal to :meth:`forward` with the context's ``chunks``.
+        """Encode the chunks that the next samples complete; equal to :meth:`forward` with the context's ``chunks``.
 
         Parameters
         ----------
         samples : torch.Tensor
-            (B, n), any n.
+            (B, n) in [-1, 1] at the features' sample rate, any n.
         context : SpeechStreamingContext
-            From :meth:`make_streaming_context`; changed.
+            From :meth:`make_streaming_context`; changed in place.
         final : bool
-            The stream ends here: also encode the frames that do not fill a chunk.
+            Whether the stream ends here; the last frames, which need not fill a chunk, are then encoded too.
 
         Returns
         -------
         torch.Tensor
-            (B, m, D): whole chunks, the last one shorter if ``final``; m may be 0.
+            (B, m, D): complete chunks, and if ``final`` a shorter last one; m may be 0.
         """
         x, context.features = self.features.stream(samples, context.features, final)
         x = self.front_end.stream(self.normalize(x), context.front_end, final)

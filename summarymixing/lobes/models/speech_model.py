@@ -1,17 +1,18 @@
-"""What all whole models have: a speech encoder, and the weights of earlier versions."""
+"""The base class of whole models: a speech encoder, and loading weights of earlier versions."""
 
 from torch import nn
 
 
 def current_name(name):
-    """What a part of a model, or a parameter, is called now, by its name of now or of earlier versions.
+    """Translate the name of a part of a model, or of a parameter, from earlier versions to the current one.
 
-    The front end and the encoder together were called ``encoder``, and the encoder itself ``encoder.encoder``.
+    In earlier versions the front end and the encoder together were called ``encoder``, and the encoder itself
+    ``encoder.encoder``. Current names stay as they are.
 
     Parameters
     ----------
     name : str
-        As ``named_modules()`` and ``named_parameters()`` of a :class:`SpeechModel` gave it.
+        As given by ``named_modules()`` or ``named_parameters()`` of a :class:`SpeechModel`.
 
     Returns
     -------
@@ -26,15 +27,15 @@ def current_name(name):
 
 
 class SpeechModel(nn.Module):
-    """A speech encoder, and what a subclass makes of its frames.
+    """The base class of models: a speech encoder, on whose frames a subclass builds.
 
     Weights of earlier versions can be loaded; see :func:`current_name`.
 
     Parameters
     ----------
     encoder : SpeechEncoder
-        Front end and encoder: waveform to frames. The keyword is that of the YAML files of all runs, the attribute is
-        ``speech_encoder``, whose own ``encoder`` is what stands behind the front end.
+        Front end and encoder: waveform to frames. It is named ``encoder`` in the YAML files of all runs and stored as
+        ``speech_encoder``, whose attribute ``encoder`` is the part after the front end.
 
     Examples
     --------
@@ -53,7 +54,7 @@ class SpeechModel(nn.Module):
         self.register_load_state_dict_pre_hook(_rename)
 
     def frame_counts(self, sample_counts):
-        """Encoder frames of utterances of so many samples."""
+        """Encoder frames for a number (int or tensor) of samples."""
         return self.speech_encoder.frame_counts(sample_counts)
 
 

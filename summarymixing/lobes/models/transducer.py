@@ -11,27 +11,27 @@ from summarymixing.lobes.models.speech_model import SpeechModel
 
 
 class TransducerModel(SpeechModel):
-    """A speech encoder, an LSTM that predicts from the tokens so far, and a joint network over both.
+    """A speech encoder, a prediction network (LSTM) over the tokens so far, and a joint network over both.
 
-    The parts around the encoder are those of SpeechBrain's LibriSpeech recipe: tokens enter the LSTM as one-hot
-    vectors, the blank, which also begins every transcript, as zeros; both sides are projected and summed.
+    The prediction and joint networks are those of SpeechBrain's LibriSpeech recipe. Tokens enter the LSTM as one-hot
+    vectors. The blank, which also begins every transcript, enters as zeros. Both sides are projected and summed.
 
     Parameters
     ----------
     encoder : SpeechEncoder
         Front end and encoder: waveform to frames.
     vocab_size : int
-        Tokens, the blank included.
+        Number of tokens, the blank included.
     blank_index : int
-        The blank among them.
+        Index of the blank.
     predictor_size : int
         Features of the LSTM.
     joint_size : int
-        Features in which the two sides are summed.
+        Features of the joint network, in which both sides are summed.
     embedding_dropout, predictor_dropout : float
-        On the LSTM's input and output.
+        Dropout probabilities on the LSTM's input and on its output.
     activation : type
-        After the sum.
+        Activation class after the sum.
 
     Examples
     --------
@@ -74,23 +74,23 @@ class TransducerModel(SpeechModel):
         self.ctc_output = nn.Linear(joint_size, vocab_size)
 
     def forward(self, wavs, wav_lens=None, chunks=None, tokens=None):
-        """Encode; with ``tokens`` go on to everything that the losses need.
+        """Encode; with ``tokens`` also compute everything that the losses need.
 
-        Training does both in this one call, because several processes only average the gradients of what the call of
-        the wrapped module used.
+        Training does both in one call, because DistributedDataParallel only averages the gradients of parameters that
+        were used in the forward call of the module that it wraps.
 
         Parameters
         ----------
         wavs, wav_lens, chunks
             As in :class:`~summarymixing.lobes.SpeechEncoder`.
         tokens : torch.Tensor, optional
-            (B, U) targets without a start token; what pads them does not matter.
+            (B, U) targets without a start token, padded with any token.
 
         Returns
         -------
         torch.Tensor or tuple of torch.Tensor
-            Without ``tokens``: the encoder's output (B, T, D), zero at padding. With them: logits (B, T, U + 1, V) and
-            log-probabilities (B, T, V) of the auxiliary CTC output.
+            Without ``tokens``: the encoder's output (B, T, D), zero at padding. With ``tokens``: logits (B, T, U + 1,
+            V) and log-probabilities (B, T, V) of the auxiliary CTC output.
         torch.Tensor
             (B,) int64 frame counts, on the CPU.
         """
@@ -102,14 +102,14 @@ class TransducerModel(SpeechModel):
         return (logits, torch.log_softmax(self.ctc_output(frames), dim=-1, dtype=torch.float32)), counts
 
     def predict(self, tokens, state=None):
-        """Go on with the prediction network.
+        """Run the prediction network over the next tokens.
 
         Parameters
         ----------
         tokens : torch.Tensor
             (B, U), the next tokens.
         state : tuple of torch.Tensor, optional
-            From the last call; None before the first token, which is the blank.
+            From the last call; None before the first token, which must be the blank.
 
         Returns
         -------
@@ -130,9 +130,12 @@ class TransducerModel(SpeechModel):
         return self.output(self.joint(frames, predicted))
 
     def make_streaming_context(self, chunks, batch_size=1):
-        """A blank context for :meth:`forward_streaming`."""
+        """Create a context for :meth:`forward_streaming`; as :meth:`.SpeechEncoder.make_streaming_context`."""
         return self.speech_encoder.make_streaming_context(chunks, batch_size)
 
     def forward_streaming(self, samples, context, final=False):
-        """Encoder output of the frames that the next samples complete, (B, m, D)."""
+        """Encoder output (B, m, D) of the frames that the next samples (B, n) complete.
+
+        The arguments are those of :meth:`.SpeechEncoder.forward_streaming`.
+        """
         return self.speech_encoder.forward_streaming(samples, context, final)

@@ -12,12 +12,12 @@ from summarymixing.ops.positions import SinusoidalPositions
 
 
 class MixerAsSelfAttention(nn.Module):
-    """A mixer behind the calling convention of SpeechBrain's attention modules.
+    """A mixer with the calling convention of SpeechBrain's attention modules.
 
     Parameters
     ----------
     mixer : summarymixing.mixers.Mixer
-        What mixes; a decoder needs one that sees no future.
+        The mixer; a decoder needs a causal one.
 
     Examples
     --------
@@ -33,9 +33,10 @@ class MixerAsSelfAttention(nn.Module):
         self.mixer = mixer
 
     def forward(self, query, key, value, attn_mask=None, key_padding_mask=None, pos_embs=None):
-        """Mix ``query``, (B, T, D); returns (B, T, D) and None for the attention map there is not.
+        """Mix ``query``, (B, T, D); returns (B, T, D), and None instead of an attention map.
 
-        ``attn_mask`` is the decoder's look-ahead mask, which a causal mixer needs no telling of.
+        ``key_padding_mask`` is (B, T) bool, True = padding. All other arguments are ignored; ``attn_mask`` is the
+        decoder's look-ahead mask, which a causal mixer does not need.
         """
         return self.mixer(query, key_padding_mask), None
 
@@ -43,37 +44,43 @@ class MixerAsSelfAttention(nn.Module):
 class TransformerASR(SpeechBrainTransformerASR):
     """SpeechBrain's ``TransformerASR`` with an encoder given from outside and positions with no maximum length.
 
-    Encodes and decodes with SpeechBrain's masks, searchers and ``EncoderWrapper``. Relative lengths are multiplied
-    by the frames and rounded, as there: give frame counts over T, which :class:`~summarymixing.lobes.SpeechEncoder`
-    counts exactly, rather than lengths in samples.
+    It works with SpeechBrain's masks, searchers and ``EncoderWrapper``. As in SpeechBrain, relative lengths are
+    multiplied by the number of frames and rounded. Give relative lengths of frames (frame counts / T), which
+    :class:`~summarymixing.lobes.SpeechEncoder` computes exactly, and not relative lengths of waveforms.
 
     Parameters
     ----------
     tgt_vocab : int
-        Tokens.
+        Number of tokens.
     input_size : int
-        Features of the front end.
+        Features per frame of the front end.
     encoder : torch.nn.Module
         One of this package's encoders, with ``d_model`` features.
     d_model, nhead, d_ffn : int
-        Features; heads and hidden features of the decoder.
+        Features D; attention heads and hidden features of the decoder.
     num_decoder_layers : int
-        0 for an encoder alone.
+        Number of decoder layers; 0 for an encoder alone.
     dropout : float
-        Of the decoder and the encoder's input.
+        Dropout probability of the decoder and of the encoder's input.
     activation : type
-        In the decoder's feed-forward networks.
+        Activation in the decoder's feed-forward networks.
     positional_encoding : str or None
         "fixed_abs_sine" adds sinusoidal positions to the encoder's input; None adds none. The decoder always has
         them.
     normalize_before : bool
-        Pre-norm decoder layers.
+        Whether decoder layers are pre-norm.
     summary_decoder : bool
-        Replace the decoder's self-attention by SummaryMixing with the running mean over u <= t, and keep
-        cross-attention. 2307.07421 names a "Summary Decoder" in its results; its definition was not found, and this
-        is our reading.
+        Whether the decoder's self-attention is replaced by SummaryMixing with the running mean over u <= t;
+        cross-attention stays. 2307.07421 names a "Summary Decoder" in its results without a definition; this is one
+        reading of the name.
     decoder_mixer : callable, optional
-        ``decoder_mixer(d_model)`` for the Summary Decoder, if the default sizes do not suit; must be causal.
+        ``decoder_mixer(d_model)`` returns the causal mixer of the Summary Decoder; by default a SummaryMixing of
+        default sizes.
+
+    Raises
+    ------
+    ValueError
+        If ``d_model`` of encoder and decoder differ, or the decoder's mixer is not causal.
 
     Examples
     --------
@@ -108,7 +115,7 @@ class TransformerASR(SpeechBrainTransformerASR):
             input_size,
             d_model=d_model,
             nhead=nhead,
-            # The encoder comes from outside; SpeechBrain insists on one layer of something.
+            # The encoder comes from outside; SpeechBrain requires at least one layer of encoder or decoder.
             num_encoder_layers=0 if num_decoder_layers else 1,
             num_decoder_layers=num_decoder_layers,
             d_ffn=d_ffn,
@@ -116,7 +123,7 @@ class TransformerASR(SpeechBrainTransformerASR):
             activation=activation,
             positional_encoding=None,
             normalize_before=normalize_before,
-            # Makes SpeechBrain leave positions out of the encoder and put them into the decoder.
+            # Makes SpeechBrain leave positions out of the encoder and add them in the decoder.
             attention_type="RoPEMHA",
             causal=False,
             output_hidden_states=encoder.output_hidden_states,
@@ -131,10 +138,24 @@ class TransformerASR(SpeechBrainTransformerASR):
             replace_decoder_attention(self.decoder, d_model, make)
 
     def forward(self, src, tgt, wav_len=None, pad_idx=0):
-        """Encode and, given targets, decode; arguments as in SpeechBrain.
+        """Encode and, if targets are given, decode; arguments as in SpeechBrain.
 
-        Returns ``(encoded, decoded)``, or ``(encoded, hidden states, decoded)`` if the encoder outputs hidden states;
-        without targets what :meth:`encode` returns.
+        Parameters
+        ----------
+        src : torch.Tensor
+            (B, T, F) or (B, T, F, C), frames of the front end.
+        tgt : torch.Tensor or None
+            (B, U) target tokens.
+        wav_len : torch.Tensor, optional
+            (B,) relative lengths of frames.
+        pad_idx : int
+            Token that pads the targets.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            ``(encoded, decoded)``, or ``(encoded, hidden states, decoded)`` if the encoder returns hidden states.
+            Without targets the return value of :meth:`encode`.
         """
         encoded = self.encode(src, wav_len, pad_idx)
         if tgt is None:
@@ -156,7 +177,7 @@ class TransformerASR(SpeechBrainTransformerASR):
         return (encoded, hidden_states, decoded) if self.output_hidden_states else (encoded, decoded)
 
     def encode(self, src, wav_len=None, pad_idx=0, dynchunktrain_config=None):
-        """Encode (B, T, F) or (B, T, F, C); no T x T mask is made, whatever the chunks."""
+        """Encode (B, T, F) or (B, T, F, C) to (B, T, D); no T x T mask is made, with or without chunks."""
         if src.ndim == 4:
             src = src.flatten(2)
         padding_mask = make_transformer_src_tgt_masks(src, None, wav_len, pad_idx=pad_idx, causal=False)[0]
@@ -168,10 +189,10 @@ class TransformerASR(SpeechBrainTransformerASR):
         return (outputs[0], outputs[2]) if self.output_hidden_states else outputs[0]
 
     def encode_streaming(self, src, context):
-        """Encode the next chunk of front-end frames; ``context`` from ``make_streaming_context``."""
+        """Encode the next chunk of front-end frames; ``context`` comes from ``make_streaming_context``."""
         if src.ndim == 4:
             src = src.flatten(2)
-        # The frames before this chunk: positions go on where they stopped.
+        # The number of frames before this chunk, from which positions continue.
         start = context.encoder_context.frames
         return self.encoder.forward_streaming(self._encoder_input(src, start), context.encoder_context)[0]
 
@@ -181,33 +202,39 @@ class TransformerASR(SpeechBrainTransformerASR):
 
 
 def replace_decoder_attention(decoder, d_model, make):
-    """Put a causal mixer in the place of every layer's self-attention; cross-attention stays.
+    """Replace the self-attention of every decoder layer by a causal mixer; cross-attention stays.
 
     Parameters
     ----------
     decoder : speechbrain.lobes.models.transformer.Transformer.TransformerDecoder
-        Changed.
+        Changed in place.
     d_model : int
-        Its features.
+        Features D of the decoder.
     make : callable
-        ``make(d_model)`` gives the mixer of one layer.
+        ``make(d_model)`` returns the mixer of one layer.
 
     Raises
     ------
     ValueError
-        If a mixer would see later tokens.
+        If the mixer is not a SummaryMixing with ``summary="causal"``.
     """
     for layer in decoder.layers:
         mixer = make(d_model)
         if getattr(mixer, "summary", None) != "causal":
             raise ValueError(
-                f"decoder_mixer gives a {type(mixer).__name__} that sees the future; give it summary=causal."
+                f"decoder_mixer returns a {type(mixer).__name__} that sees later tokens; give it summary=causal."
             )
         layer.self_attn = MixerAsSelfAttention(mixer)
 
 
 def initialise_encoder(encoder):
-    """Xavier-normal matrices, as in SpeechBrain's recipes, but not in the mixers, which initialise their own."""
+    """Initialise matrices with Xavier-normal numbers, as SpeechBrain's recipes do, except those of mixers.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Changed in place; mixers keep their own initialisation.
+    """
     mixed = {id(p) for module in encoder.modules() if isinstance(module, Mixer) for p in module.parameters()}
     for parameter in encoder.parameters():
         if parameter.dim() > 1 and id(parameter) not in mixed:

@@ -1,1 +1,1 @@
-"""Objectives of self-supervised learning: what is predicted at masked frames, and its loss."""
+"""Objectives of self-supervised learning: the targets at masked frames, and the loss."""

@@ -1,4 +1,4 @@
-"""The contrastive objective of wav2vec 2.0: tell a masked frame's quantised latent from those of other frames."""
+"""The contrastive objective of wav2vec 2.0: identify a masked frame's quantised latent among those of other frames."""
 
 from functools import partial
 
@@ -12,40 +12,40 @@ from summarymixing.lobes.objectives.quantizer import GumbelQuantizer
 from summarymixing.ops.negatives import sample_negatives
 from summarymixing.ops.perplexity import perplexity
 
-#: Masked frames whose candidates are in memory together.
+#: Masked frames whose candidates are in memory at the same time.
 _BLOCK = 1024
 
 
 class Contrastive(nn.Module):
-    """Contrastive loss over quantised latents, and a reward for using all codes (2006.11477, eq. 2 to 4).
+    """Contrastive loss over quantised latents, and a diversity loss over their codes (2006.11477, eq. 2 to 4).
 
     For each masked frame t with the encoder's output c_t and the quantised latent q_t::
 
         L = sum_t -log( exp(cos(c_t, q_t) / temperature) / sum_q~ exp(cos(c_t, q~) / temperature) )
             + diversity_weight * masked frames * (G V - sum_g perplexity_g) / (G V)
 
-    q~ runs over q_t and the distractors, from which those with the codes of q_t are left out. The latents are the
-    front end's output. The sum over masked frames is that of the published recipes (2407.13377): a batch counts by how
-    much it masks.
+    q~ is q_t or a distractor; distractors with the same codes as q_t are left out. G is the number of codebooks, V that
+    of entries in each. The latents are the front end's output. As in the published recipes (2407.13377) the loss is a
+    sum over masked frames, so that the weight of a batch is its number of masked frames.
 
     Parameters
     ----------
     speech_encoder : SpeechEncoder
-        Whose front end makes the latents, and whose encoder predicts.
+        Its front end computes the latents, its encoder predicts them.
     quantizer : callable
-        ``quantizer(input_size)`` gives a :class:`~summarymixing.lobes.objectives.quantizer.GumbelQuantizer`.
+        ``quantizer(input_size)`` returns a :class:`~summarymixing.lobes.objectives.quantizer.GumbelQuantizer`.
     size : int
         Features of c_t and q_t.
     negatives : int
         Distractors of each masked frame.
     temperature : float
-        What similarities are divided by.
+        Divisor of the similarities.
     diversity_weight : float
-        Of the reward.
+        Weight of the diversity loss.
     target_gradient : float
-        What the gradient of the targets is multiplied by on its way into the front end. 1 is published. With small
-        batches the front end then makes latents that are easy to predict because few codes tell them apart; 0 lets it
-        learn from the predictions alone.
+        Factor on the gradient that the front end gets through the targets. 1 is published. With small batches the front
+        end then learns latents that are easy to predict because they differ in few codes; with 0 it learns only through
+        the predictions.
 
     Examples
     --------
@@ -81,22 +81,22 @@ class Contrastive(nn.Module):
         self.target_gradient = target_gradient
 
     def set_step(self, step):
-        """Anneal the quantiser's temperature to where it is after so many optimizer steps."""
+        """Set the quantiser's temperature to its value after ``step`` optimizer steps."""
         self.quantizer.set_step(step)
 
     def forward(self, hidden, frames, features, masked):
-        """The loss of a batch.
+        """Compute the loss of a batch.
 
         Parameters
         ----------
         hidden : torch.Tensor
             (N, d_model), the encoder's output at the masked frames.
         frames : torch.Tensor
-            (B, T, front_end.output_size), the front end's output, before anything is masked.
+            (B, T, front_end.output_size), the front end's output, not masked.
         features : object
-            Unused here.
+            Not used by this objective.
         masked : MaskedFrames
-            N of them.
+            The N masked frames.
 
         Returns
         -------
@@ -109,7 +109,8 @@ class Contrastive(nn.Module):
         negatives = sample_negatives(masked.counts, self.negatives).to(hidden.device, non_blocking=True)
         own = torch.arange(len(masked), device=hidden.device).unsqueeze(1)
         candidates = torch.cat([own, negatives], dim=1)  # [N, 1 + K]
-        # By their codes: a straight-through vector is rounded, so that equal codes give vectors that are not quite.
+        # Codes are compared, because rounding in straight-through vectors makes those of equal codes slightly
+        # different.
         same = quantized.codes[negatives] == quantized.codes.unsqueeze(1)
         predictions, targets = self.prediction_proj(hidden), self.target_proj(quantized.vectors)
         logits = cosine_similarities(predictions, targets, candidates) / self.temperature
@@ -132,23 +133,23 @@ class Contrastive(nn.Module):
 
 
 def _distinct(codes):
-    """How many different codes there are in each row of (N, K), (N,); -1 is none."""
+    """Number of different codes in each row of (N, K), as (N,); -1 marks an empty place."""
     codes = codes.sort(1).values
     return (codes[:, 0] >= 0).int() + (codes[:, 1:] > codes[:, :-1]).sum(1)
 
 
 def cosine_similarities(x, y, candidates):
-    """Similarity of each x to some of y, in float32 whatever the autocast type.
+    """Cosine similarity of each row of x to some rows of y, in float32 for every autocast dtype.
 
-    Block after block, and in training each block once more for its gradient: to keep them would take more memory than
-    most layers of an encoder.
+    It is computed block by block, and each block again in the backward pass: keeping the blocks would take more memory
+    than most layers of an encoder.
 
     Parameters
     ----------
     x, y : torch.Tensor
-        (N, D), (M, D).
+        (N, D) and (M, D).
     candidates : torch.Tensor
-        (N, K) int64, rows of y.
+        (N, K) int64, indices of rows of y.
 
     Returns
     -------
@@ -169,5 +170,5 @@ def cosine_similarities(x, y, candidates):
 
 
 def _products(x, y, rows):
-    # An embedding's backward pass adds rows faster on a CPU than that of an index.
+    # On a CPU the backward pass of an embedding is faster than that of an index.
     return torch.bmm(F.embedding(rows, y), x.unsqueeze(-1)).squeeze(-1)

@@ -1,4 +1,4 @@
-"""What every objective is given, where the masked frames are, and what it returns."""
+"""The input and the output of every objective: positions of the masked frames; loss and statistics."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,28 @@ import torch
 
 @dataclass
 class PretrainingOutput:
-    """The loss of a batch and what tells whether it is learnt, as sums over masked frames.
+    """The loss of a batch and its statistics, as sums over masked frames.
 
-    Sums, because means over batches of different sizes, or over processes, cannot be added.
+    They are sums because sums of several batches or processes can be added, and means cannot.
 
     Attributes
     ----------
     loss : torch.Tensor
         Scalar with gradient.
     masked, frames : int
-        Masked frames that have a loss, real frames.
+        Number of masked frames that have a loss; number of real frames.
     correct : torch.Tensor
-        Scalar, masked frames whose prediction is right.
+        Scalar, number of masked frames whose prediction is correct.
     chance : torch.Tensor
-        Scalar, those that would be right by chance: of candidates the sum of 1 over the number of different ones, of
-        codes how often the most frequent is there. Under collapse it rises with ``correct``.
+        Scalar, expected number of correct predictions by chance. For a choice among candidates: the sum over masked
+        frames of 1 / number of different candidates. For a choice of codes: the count of the most frequent code. In a
+        collapse it rises together with ``correct``.
     code_counts : torch.Tensor
-        (groups, codes), for how many masked frames each code was the most probable.
+        (groups, codes), number of masked frames for which each code was the most probable.
     code_probabilities : torch.Tensor or None
         (groups, codes), sum over masked frames of each code's probability; None for targets without probabilities.
     losses : torch.Tensor
-        (B,), of each utterance, without what is computed of the whole batch.
+        (B,), sum of each utterance, without terms that belong to the whole batch.
     """
 
     loss: torch.Tensor
@@ -41,9 +42,9 @@ class PretrainingOutput:
 
 
 class MaskedFrames:
-    """Where the masked frames of a padded batch are.
+    """The positions of the masked frames of a padded batch.
 
-    How many there are is known on the CPU, so that nothing waits for the GPU to say it.
+    Their number is known on the CPU, so that nothing has to wait for the GPU.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class MaskedFrames:
     fewest : int
         Utterances with fewer masked frames than this are left out.
     device : torch.device, optional
-        Of the frames; the CPU by default.
+        Device of the frames; by default the CPU.
 
     Attributes
     ----------
@@ -84,9 +85,9 @@ class MaskedFrames:
         return len(self._places)
 
     def of(self, x):
-        """The masked frames of (B, T, D), utterance after utterance, (N, D)."""
+        """Select the masked frames of (B, T, D), utterance after utterance; returns (N, D)."""
         return x.flatten(0, 1).index_select(0, self._places)
 
     def sum_by_utterance(self, losses):
-        """(N,) to the sum of each utterance, (B,)."""
+        """Sum (N,) values of masked frames over each utterance; returns (B,)."""
         return losses.new_zeros(len(self.counts)).index_add(0, self._utterances, losses)

@@ -1,4 +1,4 @@
-"""Product quantisation by the Gumbel softmax: what wav2vec 2.0 learns its targets with."""
+"""Product quantisation with the Gumbel softmax, which gives wav2vec 2.0 its targets."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from torch import nn
 
 @dataclass
 class Quantized:
-    """Vectors put together of one entry of each codebook.
+    """Quantised vectors; each is the concatenation of one entry from each codebook.
 
     Attributes
     ----------
     vectors : torch.Tensor
         (N, groups * entry_size).
     codes : torch.Tensor
-        (N,) int64, which entries these are; equal where all entries are.
+        (N,) int64, one number for the combination of entries; equal if all entries are equal.
     counts : torch.Tensor
-        (groups, codes), how often each entry was the most probable one. Without Gumbel noise, which would hide a
-        collapse as long as the temperature is high.
+        (groups, codes), how often each entry was the most probable one, without Gumbel noise: noise would hide a
+        collapse while the temperature is high.
     probabilities : torch.Tensor
-        (groups, codes), sum over the vectors of each entry's probability without noise; with gradient.
+        (groups, codes), sum over the vectors of each entry's probability without noise; has a gradient.
     """
 
     vectors: torch.Tensor
@@ -33,28 +33,29 @@ class Quantized:
 class GumbelQuantizer(nn.Module):
     """One entry from each of several codebooks, chosen by a linear layer (wav2vec 2.0, 2006.11477, section 2).
 
-    In training an entry is drawn by the Gumbel softmax: one entry forwards, the gradient of the softmax backwards. In
-    evaluation it is the most probable one. Noise is drawn on the device of the input.
+    In training an entry is drawn with the straight-through Gumbel softmax: the forward pass uses one entry, the
+    backward pass the gradient of the softmax. In evaluation the most probable entry is taken. Noise is drawn on the
+    device of the input.
 
-    SpeechBrain's ``GumbelVectorQuantizer`` computes the same, through a tensor of each vector times each entry: 3 GB
+    SpeechBrain's ``GumbelVectorQuantizer`` computes the same, but with a tensor of every vector times every entry: 3 GB
     for 6 minutes of speech.
 
     Parameters
     ----------
     input_size : int
-        Features.
+        Features of the input.
     groups : int
-        Codebooks.
+        G, number of codebooks.
     codes : int
-        Entries of each.
+        V, entries per codebook.
     entry_size : int
         Features of an entry.
     temperature : list of float
-        Of the Gumbel softmax: at first, at least, and the factor of each optimizer step.
+        Temperature of the Gumbel softmax: its first value, its smallest value, and its factor per optimizer step.
     score_std : float
-        Standard deviation of the linear layer's initial weights. 1 is published: scores are so far apart that each
-        vector has one probable entry from the start, whose codebook the diversity loss can hardly open again. Where
-        they are less than the Gumbel noise apart, about 1, entries are drawn at random and cannot be predicted.
+        Standard deviation of the linear layer's initial weights. 1 is published: the scores of a vector then differ so
+        much that one entry is probable from the start, and the diversity loss can hardly bring others into use. If
+        scores differ by less than the Gumbel noise (about 1), entries are drawn at random and cannot be predicted.
 
     Examples
     --------
@@ -77,7 +78,7 @@ class GumbelQuantizer(nn.Module):
         self.entries = nn.Parameter(torch.empty(groups, codes, entry_size).uniform_())
 
     def set_step(self, step):
-        """Anneal the temperature to where it is after so many optimizer steps."""
+        """Set the temperature to its value after ``step`` optimizer steps."""
         self.temperature = max(self.first * self.factor**step, self.least)
 
     def forward(self, x):

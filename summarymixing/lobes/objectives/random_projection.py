@@ -1,4 +1,4 @@
-"""Random-projection targets (BEST-RQ): predict the nearest entry of a codebook that is never trained."""
+"""Random-projection targets (BEST-RQ): predict the nearest entry of a codebook that is not trained."""
 
 import torch
 import torch.nn.functional as F
@@ -8,34 +8,33 @@ from summarymixing.lobes.objectives.masked import PretrainingOutput
 
 
 class RandomProjection(nn.Module):
-    """Cross entropy of the codes that a frozen random projection gives the features of masked frames (2202.01855).
+    """Cross entropy of codes that a frozen random projection computes from the features of masked frames (2202.01855).
 
-    The features around a frame, stacked, are projected by a random matrix and take the number of the nearest of random
-    codebook entries, all of length 1. There is no quantiser that could collapse, and nothing is learnt but to predict.
-    Features must be normalised, or few codes are used.
+    The features around a frame are stacked and projected by a random matrix. The target is the number of the nearest
+    entry in a codebook of random vectors of length 1. The targets are not trained, so that they cannot collapse.
+    Features must be normalised; otherwise few codes are used.
 
-    Codes are not equally frequent. What counts as chance is to guess the most frequent one of the batch each time.
+    Codes are not equally frequent. Chance is the accuracy of always predicting the most frequent code of the batch.
 
-    With several codebooks, each with its projection, the loss of a frame is the mean over them, and so is whether the
-    prediction is right.
+    With several codebooks, each with its own projection, the loss and the accuracy of a frame are means over them.
 
     Parameters
     ----------
     speech_encoder : SpeechEncoder
-        Whose features give the targets, and whose encoder predicts.
+        Its features give the targets, its encoder predicts them.
     codes : int
-        Entries of a codebook.
+        Entries per codebook.
     entry_size : int
         Features of an entry.
     codebooks : int
-        How many.
+        Number of codebooks.
     stack : int
-        Feature frames of a target, centred on those that the front end sees.
+        Feature frames per target, centred on the frames that the front end sees.
 
     Raises
     ------
     ValueError
-        If the features are no spectrum but the waveform itself.
+        If the features are the waveform instead of a spectrum.
 
     Examples
     --------
@@ -56,7 +55,7 @@ class RandomProjection(nn.Module):
         super().__init__()
         features = speech_encoder.features.output_size
         if features == 1:
-            raise ValueError("random-projection targets are made of a spectrum, and these features are the waveform.")
+            raise ValueError("random-projection targets need a spectrum, but these features are the waveform.")
         self.stack, self.stride = stack, speech_encoder.front_end.stride
         self.first = speech_encoder.front_end.centre - (stack - 1) // 2  # feature frame of the first target
         projection = nn.init.xavier_uniform_(torch.empty(codebooks * entry_size, stack * features))
@@ -65,18 +64,18 @@ class RandomProjection(nn.Module):
         self.prediction_proj = nn.Linear(speech_encoder.d_model, codebooks * codes)
 
     def set_step(self, step):
-        """Nothing here depends on the step."""
+        """Do nothing: this objective does not depend on the step."""
 
     @torch.no_grad()
     def targets(self, features, masked, num_frames):
-        """The codes of the masked frames.
+        """Compute the codes of the masked frames.
 
         Parameters
         ----------
         features : torch.Tensor
             (B, M, F), normalised, zero at padding.
         masked : MaskedFrames
-            N of them.
+            The N masked frames.
         num_frames : int
             T, encoder frames.
 
@@ -91,22 +90,22 @@ class RandomProjection(nn.Module):
             windows = padded[:, max(0, self.first) :].unfold(1, self.stack, self.stride)
             stacked = windows[:, :num_frames].flatten(2)  # [B, T, F * stack]
             projected = F.linear(masked.of(stacked), self.projection).unflatten(-1, (len(self.entries), -1))
-            # Of entries of one length, the nearest is the one with the largest product, however long the other is.
+            # All entries have length 1, so that the nearest one has the largest product, whatever the other's length.
             return torch.einsum("nke,kve->nkv", projected, self.entries).argmax(-1)
 
     def forward(self, hidden, frames, features, masked):
-        """The loss of a batch.
+        """Compute the loss of a batch.
 
         Parameters
         ----------
         hidden : torch.Tensor
             (N, d_model), the encoder's output at the masked frames.
         frames : torch.Tensor
-            (B, T, front_end.output_size), the front end's output; only its length counts here.
+            (B, T, front_end.output_size), the front end's output; only its length is used.
         features : torch.Tensor
             (B, M, F), normalised, zero at padding.
         masked : MaskedFrames
-            N of them.
+            The N masked frames.
 
         Returns
         -------
