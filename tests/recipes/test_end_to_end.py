@@ -72,7 +72,7 @@ def check_pretraining(run_folder, run):
     result = run["metrics"]["valid"]
     assert result["accuracy"] == pytest.approx(run["epochs"][0]["valid_accuracy"]) and result["chance"] > 0
     states, counts = RunUpstream(run_folder)(torch.randn(1, 16000))
-    assert len(states) == 3 and counts.tolist() == [48]
+    assert len(states) == 3 and counts.tolist() == [24]
 
 
 #: By a row's Task; the others transcribe.
