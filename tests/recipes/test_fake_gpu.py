@@ -47,6 +47,7 @@ MODELS = [
     "hparams/branchformer_summarymixing_lite.yaml",
     "hparams/branchformer_windowed.yaml",
     "hparams/conformer_mhsa_relpos.yaml",
+    "hparams/conformer_mhsa_stochastic.yaml",
     "hparams/conformer_summarymixing.yaml",
     "hparams/conformer_summarymixing_stochastic.yaml",
     "recipes/LibriSpeech/ASR/CTC/hparams/conformer_mhsa.yaml",
