@@ -40,6 +40,34 @@ def padding_mask_from_counts(counts, num_frames, device=None):
     return torch.arange(num_frames, device=device) >= counts[:, None]
 
 
+def sample_counts(wavs, wav_lens=None):
+    """Real samples of each row of a batch, from SpeechBrain's relative lengths.
+
+    Relative lengths on a GPU make this wait for it; leave them on the CPU.
+
+    Parameters
+    ----------
+    wavs : torch.Tensor
+        (B, samples).
+    wav_lens : torch.Tensor, optional
+        (B,) real length of each row over the longest; all whole by default.
+
+    Returns
+    -------
+    torch.Tensor
+        (B,) int64, on the CPU.
+
+    Examples
+    --------
+    >>> sample_counts(torch.rand(2, 16000), torch.tensor([1.0, 0.5])).tolist()
+    [16000, 8000]
+    """
+    if wav_lens is None:
+        return torch.full((wavs.shape[0],), wavs.shape[1])
+    # In float64, because float32 cannot count the samples of a quarter of an hour.
+    return (wav_lens.cpu().double() * wavs.shape[1]).round().long()
+
+
 def frames_and_counts(encoded, wav_lens=None):
     """Convert the arguments of a searcher to frames and frame counts.
 

@@ -2,6 +2,19 @@
 
 from summarymixing.upstreams.featurizer import Featurizer
 from summarymixing.upstreams.from_run import RunUpstream
+from summarymixing.upstreams.huggingface import HuggingFaceUpstream
+from summarymixing.upstreams.swap import replace_mixers, restore_mixers, swapped_mixers
+from summarymixing.upstreams.swapped_folder import mixer_factory, save_swapped
 from summarymixing.upstreams.upstream import Upstream
 
-__all__ = ["Featurizer", "RunUpstream", "Upstream"]
+__all__ = [
+    "Featurizer",
+    "HuggingFaceUpstream",
+    "RunUpstream",
+    "Upstream",
+    "mixer_factory",
+    "replace_mixers",
+    "restore_mixers",
+    "save_swapped",
+    "swapped_mixers",
+]

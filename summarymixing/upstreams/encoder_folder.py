@@ -101,10 +101,8 @@ def write_encoder(run_folder, folder):
     out = io.StringIO()
     keys = {"sample_rate": encoder.sample_rate, "output_folder": str(new.path), "speech_encoder": _node(run)}
     ruamel.yaml.YAML().dump(keys, out)
-    save_file = _safetensors().save_file
     new.path.mkdir(parents=True, exist_ok=True)
-    # Copies: two names for one tensor could not be written.
-    save_file({name: weight.clone().contiguous() for name, weight in encoder.state_dict().items()}, new.encoder)
+    write_weights(encoder, new.encoder)
     new.write_text(_HEADER + out.getvalue() + _PRETRAINER)
     return encoder
 
@@ -156,6 +154,21 @@ def _node(run):
         if key in model:
             return model[key]
     raise InputError(f"{run.hyperparams}: key 'model' has no speech_encoder; give another run")
+
+
+def write_weights(module, path):
+    """Write all weights of a module as safetensors.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Whatever it is.
+    path : str or os.PathLike
+        The file, whose folder exists.
+    """
+    # Copies: two names for one tensor could not be written.
+    weights = {name: weight.clone().contiguous() for name, weight in module.state_dict().items()}
+    _safetensors().save_file(weights, os.fspath(path))
 
 
 def read_weights(path):

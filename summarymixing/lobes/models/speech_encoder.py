@@ -8,7 +8,7 @@ from torch import nn
 
 from summarymixing.lobes.encoders.stack import EncoderStreamingContext
 from summarymixing.lobes.frontends.features import UtteranceNormalization
-from summarymixing.ops.masks import padding_mask_from_counts
+from summarymixing.ops.masks import padding_mask_from_counts, sample_counts
 from summarymixing.ops.positions import SinusoidalPositions
 
 
@@ -85,24 +85,6 @@ class SpeechEncoder(nn.Module):
         """Number of the encoder's layers."""
         return len(self.encoder.layers)
 
-    def sample_counts(self, wavs, wav_lens=None):
-        """Compute the real samples of each row from SpeechBrain's relative lengths.
-
-        Parameters
-        ----------
-        wavs, wav_lens
-            As in :meth:`forward`. Relative lengths on a GPU would make this wait for it; leave them on the CPU.
-
-        Returns
-        -------
-        torch.Tensor
-            (B,) int64, on the CPU.
-        """
-        if wav_lens is None:
-            return torch.full((wavs.shape[0],), wavs.shape[1])
-        # In float64, because float32 cannot represent every count of samples beyond a quarter of an hour.
-        return (wav_lens.cpu().double() * wavs.shape[1]).round().long()
-
     def frame_counts(self, sample_counts):
         """Encoder frames for a number (int or tensor) of samples."""
         return self.front_end.frame_counts(self.features.frame_counts(sample_counts))
@@ -169,7 +151,7 @@ class SpeechEncoder(nn.Module):
         torch.Tensor
             (B,) int64 counts of feature frames, on the CPU.
         """
-        x, counts = self.features(wavs, self.sample_counts(wavs, wav_lens))
+        x, counts = self.features(wavs, sample_counts(wavs, wav_lens))
         return self.normalize(x, padding_mask_from_counts(counts, x.shape[1], x.device)), counts
 
     def extract_frames(self, features, feature_counts):
