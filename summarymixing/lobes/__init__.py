@@ -22,9 +22,11 @@ from summarymixing.lobes.models.transformer_asr import TransformerASR
 from summarymixing.lobes.objectives.contrastive import Contrastive
 from summarymixing.lobes.objectives.quantizer import GumbelQuantizer
 from summarymixing.lobes.objectives.random_projection import RandomProjection
+from summarymixing.lobes.probes import BiLSTM, UpstreamCTC
 
 __all__ = [
     "AttentivePooling",
+    "BiLSTM",
     "BranchformerEncoder",
     "CTCModel",
     "Classifier",
@@ -48,6 +50,7 @@ __all__ = [
     "TransformerASR",
     "TransformerDecoder",
     "TransformerEncoder",
+    "UpstreamCTC",
     "UtteranceNormalization",
     "Waveform",
 ]

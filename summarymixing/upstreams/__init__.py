@@ -5,6 +5,7 @@ from summarymixing.upstreams.from_run import RunUpstream
 from summarymixing.upstreams.huggingface import HuggingFaceUpstream
 from summarymixing.upstreams.swap import replace_mixers, restore_mixers, swapped_mixers
 from summarymixing.upstreams.swapped_folder import mixer_factory, save_swapped
+from summarymixing.upstreams.tuning import load_upstream, start_upstream, tune, upstream_node
 from summarymixing.upstreams.upstream import Upstream
 
 __all__ = [
@@ -12,9 +13,13 @@ __all__ = [
     "HuggingFaceUpstream",
     "RunUpstream",
     "Upstream",
+    "load_upstream",
     "mixer_factory",
     "replace_mixers",
     "restore_mixers",
     "save_swapped",
+    "start_upstream",
     "swapped_mixers",
+    "tune",
+    "upstream_node",
 ]

@@ -13,6 +13,8 @@ class RunUpstream(Upstream):
         A finished run, or a folder that ``tools/export_encoder.py`` has made of one.
     frozen : bool
         Never train it.
+    speech_encoder : SpeechEncoder, optional
+        In place of ``run_folder``: this very encoder.
 
     Raises
     ------
@@ -27,8 +29,8 @@ class RunUpstream(Upstream):
     summarymixing.utils.errors.InputError: no/such/run: no such folder; give the folder of a finished run
     """
 
-    def __init__(self, run_folder, frozen=True):
-        encoder = speech_encoder_of(run_folder)
+    def __init__(self, run_folder=None, frozen=True, speech_encoder=None):
+        encoder = speech_encoder_of(run_folder) if speech_encoder is None else speech_encoder
         super().__init__(encoder.sample_rate, encoder.frame_seconds, encoder.d_model, encoder.num_layers, frozen)
         self.speech_encoder = encoder
         self.train(not frozen)
@@ -36,3 +38,7 @@ class RunUpstream(Upstream):
     def encode(self, wavs, wav_lens=None):
         """See :meth:`~summarymixing.upstreams.Upstream.forward`."""
         return self.speech_encoder.hidden_states(wavs, wav_lens)
+
+    def frame_counts(self, sample_counts):
+        """See :meth:`~summarymixing.upstreams.Upstream.frame_counts`."""
+        return self.speech_encoder.frame_counts(sample_counts)

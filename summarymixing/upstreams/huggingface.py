@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from summarymixing.ops.masks import padding_mask_from_counts, sample_counts
-from summarymixing.upstreams.swap import encoder_layers
-from summarymixing.upstreams.swapped_folder import SWAP, load_swapped
+from summarymixing.upstreams.swap import encoder_layers, replace_mixers
+from summarymixing.upstreams.swapped_folder import SWAP, load_swapped, mixer_factory
 from summarymixing.upstreams.upstream import Upstream
 from summarymixing.utils.errors import InputError
 
@@ -78,6 +78,13 @@ class HuggingFaceUpstream(Upstream):
         self.kind, self.extractor = kind, extractor
         self.one_by_one = kind in _BATCH_MATTERS or getattr(options, "feat_extract_norm", None) == "group"
         self.train(not frozen)
+
+    def frame_counts(self, sample_counts):
+        """See :meth:`~summarymixing.upstreams.Upstream.frame_counts`."""
+        if self.kind in _STRIDES:
+            return super().frame_counts(sample_counts)
+        whole = torch.as_tensor(sample_counts).clamp(min=_shortest(self.model.config))
+        return self.model._get_feat_extract_output_lengths(whole).long()
 
     def encode(self, wavs, wav_lens=None):
         """See :meth:`~summarymixing.upstreams.Upstream.forward`."""
@@ -212,7 +219,7 @@ def _load(source):
         message = " ".join(str(error).split())
         raise InputError(f"{source}: no model of Hugging Face: {message}; give its folder or its name there") from error
     if getattr(config, SWAP, None):
-        model = load_swapped(source, empty_model(config))
+        model = load_swapped(empty_model(config), source)
     elif config.model_type == "whisper":
         # The encoder alone is a model without decoder; AutoModel would make a decoder of random weights.
         alone = "WhisperEncoder" in (config.architectures or ())
@@ -226,11 +233,11 @@ def _load(source):
 def _build(config, preprocessor):
     transformers = _transformers()
     config = transformers.AutoConfig.for_model(**config)
-    return empty_model(config), _default_extractor(transformers, config, preprocessor)
+    return empty_model(config).float(), _default_extractor(transformers, config, preprocessor)
 
 
 def empty_model(config):
-    """A model of random weights.
+    """A model of random weights, with the mixers that its configuration says were swapped in.
 
     Parameters
     ----------
@@ -241,9 +248,12 @@ def empty_model(config):
     -------
     torch.nn.Module
     """
-    if config.model_type == "whisper":
-        return _whisper_encoder()(config)
-    return _transformers().AutoModel.from_config(config)
+    whisper = config.model_type == "whisper"
+    model = _whisper_encoder()(config) if whisper else _transformers().AutoModel.from_config(config)
+    swap = getattr(config, SWAP, None)
+    if swap:
+        replace_mixers(model, swap["layers"], mixer_factory(swap["mixer"]))
+    return model
 
 
 def _whisper_encoder() -> type[nn.Module]:

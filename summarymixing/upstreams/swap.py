@@ -79,7 +79,7 @@ def chosen_layers(layers, count):
     Parameters
     ----------
     layers : str or list of int
-        ``"all"``, ``"last 2"``, or numbers from 0, negative ones from the end.
+        ``"all"``, ``"last 2"``, or numbers from 0, negative ones from the end, also as text: ``"0, 11"``.
     count : int
         How many layers there are.
 
@@ -95,12 +95,15 @@ def chosen_layers(layers, count):
 
     Examples
     --------
-    >>> chosen_layers("last 2", 12), chosen_layers([0, -1], 12), chosen_layers("last 0", 12)
+    >>> chosen_layers("last 2", 12), chosen_layers("[0, -1]", 12), chosen_layers("last 0", 12)
     ([10, 11], [0, 11], [])
     """
     if layers == "all":
         return list(range(count))
-    last = re.fullmatch(r"last (\d+)", layers) if isinstance(layers, str) else None
+    text = layers if isinstance(layers, str) else ""
+    last = re.fullmatch(r"last (\d+)", text)
+    if re.fullmatch(r"\[?\s*-?\d+([\s,]+-?\d+)*\s*\]?", text):
+        layers = [int(number) for number in re.findall(r"-?\d+", text)]
     if last:
         numbers = range(count - int(last[1]), count)
     elif isinstance(layers, list | tuple) and all(isinstance(n, int) and not isinstance(n, bool) for n in layers):

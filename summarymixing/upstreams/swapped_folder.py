@@ -5,7 +5,7 @@ from pathlib import Path
 from pydoc import locate
 
 from summarymixing.upstreams.encoder_folder import read_weights, write_weights
-from summarymixing.upstreams.swap import replace_mixers, swapped_mixers
+from summarymixing.upstreams.swap import swapped_mixers
 from summarymixing.utils.errors import InputError
 
 #: The key of ``config.json``: layers and mixer.
@@ -82,15 +82,15 @@ def save_swapped(model, folder, description, preprocessor=None):
     write_weights(model, folder / "model.safetensors")
 
 
-def load_swapped(folder, model):
-    """Swap the mixers of a model of random weights as a folder says, and load its weights.
+def load_swapped(model, folder):
+    """Load the weights of a folder.
 
     Parameters
     ----------
+    model : transformers.PreTrainedModel
+        With the mixers that the folder's configuration says; changed.
     folder : str or os.PathLike
         From :func:`save_swapped`.
-    model : transformers.PreTrainedModel
-        Built from its configuration; changed.
 
     Returns
     -------
@@ -102,8 +102,6 @@ def load_swapped(folder, model):
     InputError
         If weights are missing or do not fit.
     """
-    swap = getattr(model.config, SWAP)
-    replace_mixers(model, swap["layers"], mixer_factory(swap["mixer"]))
     path = Path(folder) / "model.safetensors"
     weights = read_weights(path)
     try:

@@ -43,12 +43,37 @@ class Upstream(nn.Module):
         self.sample_rate, self.frame_seconds = sample_rate, frame_seconds
         self.d_model, self.num_layers = d_model, num_layers
         self.frozen = frozen
+        self._trained = None  # all of it
 
     def train(self, mode=True):
-        """As PyTorch's; a frozen upstream stays in evaluation mode, without gradients."""
+        """As PyTorch's; what is frozen stays in evaluation mode, without gradients."""
         if self.frozen:
             self.requires_grad_(False)
-        return super().train(mode and not self.frozen)
+        if self._trained is None:
+            return super().train(mode and not self.frozen)
+        super().train(False)
+        for part in self._trained:
+            part.train(mode)
+        return self
+
+    def train_only(self, parts):
+        """Train these parts of it, and freeze all others.
+
+        Parameters
+        ----------
+        parts : iterable of torch.nn.Module
+            Of this upstream; none of them freezes it.
+        """
+        self._trained = tuple(parts)
+        self.requires_grad_(False)
+        for part in self._trained:
+            part.requires_grad_(True)
+        self.frozen = not self._trained
+        self.train(self.training)
+
+    def frame_counts(self, sample_counts):
+        """Frames of utterances of so many samples, not more than :meth:`forward` gives; int or torch.Tensor."""
+        return sample_counts // round(self.frame_seconds * self.sample_rate)
 
     def encode(self, wavs, wav_lens):
         """What :meth:`forward` returns; to be given by a subclass."""

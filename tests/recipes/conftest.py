@@ -119,9 +119,11 @@ model: !new:summarymixing.lobes.CTCModel
 """
 
 
-def needs_an_encoder(yaml):
-    """Whether a listed YAML file takes its encoder from another run."""
-    return "encoder_folder.encoder_node" in resolve_yaml(ROOT / yaml)
+def keys_of_an_encoder(yaml):
+    """The keys by which a listed YAML file takes its encoder from another run."""
+    text = resolve_yaml(ROOT / yaml)
+    keys = {"pretrained_encoder": "encoder_folder.encoder_node", "upstream": "upstreams.upstream_node"}
+    return [key for key, function in keys.items() if function in text]
 
 
 @pytest.fixture(scope="session")
@@ -140,8 +142,7 @@ def command_line(corpora, encoder_run):
     def of(yaml, **settings):
         (row,) = [row for row in ROWS if row["Hparam_file"] == yaml]
         settings = {"data_folder": settings.get("data_folder") or corpora(row["Dataset"]), **settings}
-        if needs_an_encoder(yaml):
-            settings = {"pretrained_encoder": encoder_run, **settings}
+        settings = {**dict.fromkeys(keys_of_an_encoder(yaml), encoder_run), **settings}
         more = [f"--{key}={value}" for key, value in settings.items()]
         return [str(ROOT / yaml), *shlex.split(row["test_debug_flags"]), *more]
 

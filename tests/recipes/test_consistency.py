@@ -24,7 +24,7 @@ COLUMNS = (
     "test_debug_checks,performance"
 ).split(",")
 #: Keys by which a variant swaps one mixer for another.
-SWAP = {"base", "mixer", "merge", "positions", "chunk_sampler"}
+SWAP = {"base", "mixer", "merge", "positions", "chunk_sampler", "trained", "encoder_lr", "reinitialise"}
 #: Keys by which a variant makes a model one of several costs.
 ON_DEMAND = {"base", "mixer", "encoder", "squeeze", "query_pool", "key_pool"}
 #: Variants that are another network than their base.
@@ -185,7 +185,7 @@ def test_yaml_files_name_the_files_of_a_run_as_the_code_does(experiments, encode
     for yaml in bases.values():
         run = RunFolder(f"runs/{Path(yaml).stem}")
         given = {"output_folder": str(run), "data_folder": "data", "locale": "fr"}
-        given["pretrained_encoder"] = str(encoder_run)
+        given |= {"pretrained_encoder": str(encoder_run), "upstream": str(encoder_run)}
         values = YAML().load(resolve(resolve_yaml(ROOT / yaml), yaml, given))
         assert Path(values["train_logger"]["save_file"]) == run.train_log
         assert Path(values["checkpointer"]["checkpoints_dir"]) == run.checkpoints

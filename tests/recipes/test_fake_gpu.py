@@ -32,6 +32,7 @@ TASKS = {
     "recipes/LibriSpeech/ASR/transformer/train.py": Seq2Seq,
     "recipes/LibriSpeech/self-supervised-learning/wav2vec2/train.py": Pretraining,
     "recipes/CommonVoice/ASR/transformer/train.py": Seq2Seq,
+    "recipes/CommonVoice/ASR/lowresource/train.py": CTC,
     "recipes/SLURP/SLU/direct/train.py": Understanding,
     "recipes/SLURP/SLU/classification/train.py": Classification,
     "recipes/GoogleSpeechCommands/KWS/train.py": Classification,
@@ -62,6 +63,7 @@ MODELS = [
     "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/small_windowed.yaml",
     "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/waveform_summarymixing.yaml",
     "recipes/CommonVoice/ASR/transformer/hparams/small_summarymixing.yaml",
+    "recipes/CommonVoice/ASR/lowresource/hparams/windowed.yaml",
     "recipes/SLURP/SLU/direct/hparams/conformer_summarymixing.yaml",
     "recipes/SLURP/SLU/classification/hparams/branchformer_summarymixing.yaml",
     "recipes/GoogleSpeechCommands/KWS/hparams/conformer_mhsa.yaml",
@@ -114,6 +116,8 @@ def rehearse(experiments, encoder_run, tmp_path):
         folders = [f"--data_folder={tmp_path}", f"--output_folder={tmp_path}/run"]
         if "finetune" in yaml:
             folders.append(f"--pretrained_encoder={encoder_run}")
+        if "lowresource" in yaml:
+            folders.append(f"--upstream={encoder_run}")
         experiment = load_experiment([str(ROOT / yaml), *sizes, *folders, *words, "--device", "cpu"])
         targets = getattr(experiment.hparams["model"], "targets", ())
         for target in targets:

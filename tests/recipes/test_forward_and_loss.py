@@ -20,6 +20,7 @@ from summarymixing.tasks.understanding import Understanding
 TASKS = {
     "ASR-CTC": CTC,
     "SSL-ASR": CTC,
+    "SSL-CTC": CTC,
     "ASR-Transformers": Seq2Seq,
     "ASR-Transducers": Transducer,
     "SSL": Pretraining,

@@ -151,7 +151,8 @@ def test_what_cannot_be_swapped_is_named():
     encoder = lobes.ConformerEncoder(2, 16, 32)
     with pytest.raises(InputError, match="encoders at 0.layers, 1.layers; give the encoder itself"):
         replace_mixers(nn.Sequential(encoder, lobes.ConformerEncoder(2, 16, 32)), "all", SummaryMixing)
-    for layers, message in ((["0"], "none of 'all'"), ("last", "none of"), ([2], "has 2"), ("last 3", "has 2")):
+    assert chosen_layers("0 11", 12) == chosen_layers("[0, -1]", 12) == chosen_layers([11, 0], 12) == [0, 11]
+    for layers, message in ((["0"], "none of 'all'"), ("last", "none of"), ("[2]", "has 2"), ("last 3", "has 2")):
         with pytest.raises(InputError, match=message):
             replace_mixers(encoder, layers, SummaryMixing)
     with pytest.raises(InputError, match="the mixer to swap in is a Linear"):
