@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from summarymixing.commands.choices import add_choices, choices_of
 from summarymixing.experiment.record import without_home
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference import Transcriber
@@ -52,13 +53,14 @@ def main():
     parser.add_argument("--manifest", nargs="+", type=Path, help="CSV manifests; default: those of the run's test sets")
     parser.add_argument("--batch-size", type=int, default=8, help="utterances decoded together; changes the time only")
     parser.add_argument("--output", type=Path, help="file name without suffix; default RUN/streaming")
+    add_choices(parser)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} must be at least 1")
 
     keep_freed_memory()
-    run, transcriber = RunFolder(arguments.run), Transcriber(arguments.run, arguments.device)
+    run, transcriber = RunFolder(arguments.run), Transcriber(arguments.run, arguments.device, **choices_of(arguments))
     settings = settings_of(arguments.chunk_ms, arguments.left_context_size)
     for chunk_ms, left_context_size in settings:
         if chunk_ms is not None:

@@ -14,6 +14,7 @@ import sys
 
 import torch
 
+from summarymixing.commands.choices import add_choices, choices_of
 from summarymixing.corpora.audio import read_audio, resampled
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference import Transcriber
@@ -84,6 +85,7 @@ def main():
         help="with --stream: chunks of the past; default all",
     )
     parser.add_argument("--stats", action="store_true", help="with --stream: latency per chunk and real-time factor")
+    add_choices(parser)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     for option in ("stats", "chunk_ms", "left_context_size"):
@@ -101,7 +103,7 @@ def main():
         raise InputError(f"{arguments.run}: a classification hears the whole recording; leave out --stream")
 
     keep_freed_memory()
-    run = (UtteranceClassifier if classifies else Transcriber)(arguments.run, arguments.device)
+    run = (UtteranceClassifier if classifies else Transcriber)(arguments.run, arguments.device, **choices_of(arguments))
     unreadable = 0
     for audio in arguments.audio:
         # One bad file must not cost the others their transcripts.

@@ -11,6 +11,7 @@ from summarymixing.corpora.audio import read_audio
 from summarymixing.data.labels import load_labels
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
+from summarymixing.utils.on_demand import choose_offered
 
 
 class UtteranceClassifier:
@@ -22,11 +23,13 @@ class UtteranceClassifier:
         A run folder that a classification recipe's ``train.py`` wrote.
     device : str
         Where to compute.
+    **choice : int or None
+        As of `summarymixing.inference.transcriber.Transcriber`.
 
     Raises
     ------
     InputError
-        If the folder holds no finished run of a classification.
+        If the folder holds no finished run of a classification, or its model does not offer the choice.
 
     Examples
     --------
@@ -35,11 +38,12 @@ class UtteranceClassifier:
     [{'command': 'yes'}]
     """
 
-    def __init__(self, run_folder: str | Path, device: str = "cpu"):
+    def __init__(self, run_folder: str | Path, device: str = "cpu", **choice: int | None):
         run = RunFolder(run_folder)
         hparams = run.load(device=device)
         self.device = torch.device(device)
         self.model = hparams["model"]
+        choose_offered(self.model, str(run), **choice)
         self.sample_rate = hparams["sample_rate"]
         targets = getattr(self.model, "targets", None)
         if targets is None:

@@ -16,6 +16,7 @@ from summarymixing.decoding.transducer import GreedyTransducer, TransducerSearch
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference.stream import Stream
 from summarymixing.utils.errors import InputError
+from summarymixing.utils.on_demand import choose_offered
 
 
 class Transcriber:
@@ -30,11 +31,14 @@ class Transcriber:
         A run folder that a recipe's ``train.py`` wrote.
     device : str
         Where to compute.
+    **choice : int or None
+        Of a model of several costs what it runs at, such as ``squeeze=2``; of what is left out or None the first
+        number that it was trained with.
 
     Raises
     ------
     InputError
-        If the folder holds no finished run.
+        If the folder holds no finished run, or its model does not offer the choice; the message lists what it offers.
 
     Examples
     --------
@@ -43,12 +47,13 @@ class Transcriber:
     ['HELLO WORLD']
     """
 
-    def __init__(self, run_folder: str | Path, device: str = "cpu"):
+    def __init__(self, run_folder: str | Path, device: str = "cpu", **choice: int | None):
         run = RunFolder(run_folder)
         self.run_folder = run.path
         self.hparams = hparams = run.load(run.tokenizer, device=device)
         self.device = torch.device(device)
         self.model = hparams["model"]
+        self.choose(**choice)
         modules = hparams["modules"]
         self.decoder = modules.get("decoder")
         # Of a CTC run what SpeechBrain's EncoderASR calls: any of SpeechBrain's decoding functions reads its output.
@@ -63,6 +68,10 @@ class Transcriber:
     def frame_ms(self) -> float:
         """Milliseconds of an encoder frame."""
         return 1000 * self.model.speech_encoder.frame_seconds
+
+    def choose(self, **choice: int | None) -> None:
+        """Change what a model of several costs runs at; arguments and errors as of the class."""
+        choose_offered(self.model, str(self.run_folder), **choice)
 
     @torch.no_grad()
     def transcribe(self, audio: list, chunk_ms: float | None = None, left_context_size: int | None = None) -> list[str]:

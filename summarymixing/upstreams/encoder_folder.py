@@ -107,7 +107,7 @@ def write_encoder(run_folder, folder):
     return encoder
 
 
-def encoder_node(folder, **changes):
+def encoder_node(folder, squeeze=None, query_pool=None, key_pool=None, **changes):
     """The YAML of a trained encoder, for ``!applyref:`` in an experiment that starts from it.
 
     An experiment so has the very architecture of what it starts from, and no keys for it; the run folder's YAML file
@@ -117,6 +117,9 @@ def encoder_node(folder, **changes):
     ----------
     folder : str or os.PathLike
         A finished run, or an exported encoder; the YAML key ``pretrained_encoder``.
+    squeeze, query_pool, key_pool : int or list of int, optional
+        Of an encoder of several costs what it offers here: one number to train it for that cost alone, or a list; None
+        for what it offers there.
     **changes
         Arguments of :class:`~summarymixing.lobes.SpeechEncoder` that are other than there: ``augment``, ``dropout``.
 
@@ -128,7 +131,7 @@ def encoder_node(folder, **changes):
     Raises
     ------
     InputError
-        If the folder holds neither, or a model without such an encoder.
+        If the folder holds neither, or a model without such an encoder, or one without such a choice.
 
     Examples
     --------
@@ -141,7 +144,22 @@ def encoder_node(folder, **changes):
     run.require(run.hyperparams, run.encoder if run.encoder.is_file() else run.model)
     node = _node(run)
     node.update(changes)
+    for name, numbers in {"squeeze": squeeze, "query_pool": query_pool, "key_pool": key_pool}.items():
+        if numbers is not None:
+            parts = [part for part in _mappings(node) if name in part]
+            if not parts:
+                raise InputError(f"{run}: its encoder has no {name} to choose; set the key {name} to null")
+            for part in parts:
+                part[name] = numbers
     return node
+
+
+def _mappings(node):
+    """All mappings in a tree."""
+    if isinstance(node, dict):
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _mappings(part)
 
 
 def _node(run):

@@ -19,6 +19,7 @@ NULL_KEYS = {
     **dict.fromkeys(["pretrained_encoder", "manifest_folder", "valid_split"], True),
     **dict.fromkeys(["max_batch_ex", "ctc_candidates", "vocab_size", "train_minutes", "average_decay"], False),
     **dict.fromkeys(["augment", "chunk_sampler", "parameter_groups", "test_choice"], False),
+    **dict.fromkeys(["squeeze", "query_pool", "key_pool"], False),
 }
 
 

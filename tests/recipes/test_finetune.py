@@ -6,8 +6,9 @@ import torch
 
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.inference import Transcriber
+from summarymixing.utils.on_demand import offered
 
-PRETRAIN = "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/small_windowed.yaml"
+PRETRAIN = "recipes/LibriSpeech/self-supervised-learning/wav2vec2/hparams/small_summarymixing_stochastic.yaml"
 SCRIPT, YAML = "recipes/LibriSpeech/ASR/finetune/train.py", "recipes/LibriSpeech/ASR/finetune/hparams/small.yaml"
 
 
@@ -17,16 +18,18 @@ def encoder_weights(folder):
 
 
 def test_it_starts_from_pretraining_and_can_be_loaded_without_it(train, tmp_path, corpus):
-    """Frozen, the encoder is the pre-trained one to the last bit; the key names no size and no mixer."""
+    """Frozen, the encoder is the pre-trained one to the last bit; no key names a size, or a mixer, but the factor."""
     train(PRETRAIN, tmp_path / "pretrained")
     before = encoder_weights(tmp_path / "pretrained")
-    train(YAML, tmp_path / "run", pretrained_encoder=tmp_path / "pretrained", frozen_steps=100000)
+    train(YAML, tmp_path / "run", pretrained_encoder=tmp_path / "pretrained", frozen_steps=100000, squeeze=3)
     (tmp_path / "pretrained").rename(tmp_path / "elsewhere")
     after = encoder_weights(tmp_path / "run")
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
     text = (tmp_path / "run/hyperparams.yaml").read_text()
-    assert "applyref" not in text and "WindowedSummaryMixing" in text and "SpectrogramDrop" in text
-    (text,) = Transcriber(tmp_path / "run").transcribe([next((corpus / "test-clean").rglob("*.flac"))])
+    assert "applyref" not in text and "SqueezedEncoder" in text and "SpectrogramDrop" in text
+    transcriber = Transcriber(tmp_path / "run")
+    assert offered(transcriber.model) == {"squeeze": (3,)}
+    (text,) = transcriber.transcribe([next((corpus / "test-clean").rglob("*.flac"))])
     assert isinstance(text, str)
     assert json.loads((tmp_path / "run/run.json").read_text())["finished"]
 
@@ -54,3 +57,4 @@ def test_what_cannot_be_started_from_is_refused(refused, command_line, tmp_path)
     (tmp_path / "other/hyperparams.yaml").write_text("model: !new:torch.nn.Linear [2, 2]\n")
     torch.save({}, tmp_path / "other/model.ckpt")
     assert "has no speech_encoder; give another run" in error(pretrained_encoder=tmp_path / "other")
+    assert "its encoder has no query_pool to choose; set the key query_pool to null" in error(query_pool=2)

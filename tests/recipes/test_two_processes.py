@@ -18,12 +18,14 @@ from summarymixing.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = "hparams/conformer_summarymixing.yaml"
+STOCHASTIC = "hparams/conformer_mhsa_stochastic.yaml"
 TRANSFORMER = "recipes/LibriSpeech/ASR/transformer/hparams/conformer_summarymixing.yaml"
 TRANSDUCER = "recipes/LibriSpeech/ASR/transducer/hparams/conformer_transducer_summarymixing_fast.yaml"
 #: Batches of a test set are more than processes, and no multiple of them.
 SETTINGS = {"device": "cpu", "max_batch_length": 14, "eval_batch_size": 2, "grad_accumulation_factor": 1}
 FURTHER = {
     QUICKSTART: {"number_of_epochs": 2},
+    STOCHASTIC: {"test_splits": "[test-clean]"},
     TRANSFORMER: {"valid_split": "test-clean", "test_splits": "[test-clean]"},
     TRANSDUCER: {"valid_split": "test-clean", "test_splits": "[test-clean]"},
 }
@@ -32,6 +34,7 @@ WITNESS = """
 import json, os, runpy, signal, sys, time
 from summarymixing.training.task import Task
 from summarymixing.tasks.seq2seq import Seq2Seq
+from summarymixing.utils.on_demand import OnDemand
 
 program = sys.argv.pop(1)
 (folder,) = [word.partition("=")[2] for word in sys.argv if word.startswith("--output_folder=")]
@@ -42,7 +45,9 @@ def note(**what):
     print(json.dumps(what), file=notes)
 
 def on_fit_batch_end(self, batch, outputs, loss, should_step):
-    note(did="train", epoch=self.epoch, ids=batch.id, longest=float(max(batch.duration)), loss=float(loss))
+    chosen = [part.chosen for part in self.hparams.model.modules() if isinstance(part, OnDemand)]
+    what = {"ids": batch.id, "longest": float(max(batch.duration)), "loss": float(loss), "chosen": chosen}
+    note(did="train", epoch=self.epoch, **what)
     if [int(os.environ["RANK"]), self.epoch, self.step] == victim:
         note(did="die", time=time.time())
         os.kill(os.getpid(), signal.SIGKILL)
@@ -190,6 +195,14 @@ def test_losses_are_those_of_both_processes(pair, corpus):
     clean = set(utterances(corpus, "test-clean"))
     tests = [note for part in notes for note in did(part, "test") if clean.issuperset(note["ids"])]
     assert run["metrics"]["test-clean"]["loss"] == pytest.approx(mean(tests), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_both_processes_draw_the_same_costs(launch, tmp_path):
+    steps = [[note["chosen"] for note in did(part, "train")] for part in launch(STOCHASTIC, 2, tmp_path / "run").notes]
+    assert steps[0] == steps[1] and len({str(step) for step in steps[0]}) > 2
+    for squeezed, *layers in steps[0]:
+        assert squeezed["squeeze"] in (1, 2, 3, 4) and all(layer == layers[0] for layer in layers)
 
 
 @pytest.mark.slow
