@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class BiLSTM(nn.Module):
@@ -17,7 +16,7 @@ class BiLSTM(nn.Module):
     num_layers : int
         Layers.
     dropout : float
-        On the input, and between layers.
+        On the input of each layer.
 
     Examples
     --------
@@ -29,8 +28,9 @@ class BiLSTM(nn.Module):
     def __init__(self, input_size, hidden_size=256, num_layers=2, dropout=0.2):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        between = dropout if num_layers > 1 else 0.0
-        self.lstm = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=True)
+        sizes = [input_size, *[2 * hidden_size] * (num_layers - 1)]
+        self.ahead = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
+        self.back = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
         self.output_size = 2 * hidden_size
 
     def forward(self, x, counts):
@@ -48,8 +48,15 @@ class BiLSTM(nn.Module):
         torch.Tensor
             (B, T, output_size), zero at padding.
         """
-        packed = pack_padded_sequence(self.dropout(x), counts, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        # Each row's real frames from the last to the first, by their numbers: packed sequences would wait for a GPU.
+        time = torch.arange(x.shape[1])
+        real = time < counts[:, None]
+        turned = torch.where(real, counts[:, None] - 1 - time, time).to(x.device, non_blocking=True).unsqueeze(-1)
+        for ahead, back in zip(self.ahead, self.back, strict=True):
+            x = self.dropout(x)
+            backwards = back(x.gather(1, turned.expand_as(x)))[0]
+            x = torch.cat([ahead(x)[0], backwards.gather(1, turned.expand_as(backwards))], dim=-1)
+        return x.masked_fill(~real.to(x.device, non_blocking=True).unsqueeze(-1), 0.0)
 
 
 class UpstreamCTC(nn.Module):

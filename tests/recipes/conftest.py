@@ -116,6 +116,7 @@ model: !new:summarymixing.lobes.CTCModel
       {input_size: 20, channels: 8, kernel_sizes: [3, 3], strides: [2, 1]}
     encoder: !new:summarymixing.lobes.ConformerEncoder {num_layers: 2, d_model: 16, d_ffn: 16, kernel_size: 5}
   vocab_size: 4
+modules: {model: !ref <model>}
 """
 
 

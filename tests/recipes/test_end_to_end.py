@@ -18,6 +18,8 @@ TRAINED = [
     "hparams/branchformer_hypermixing.yaml",
     "hparams/branchformer_windowed.yaml",
     "hparams/conformer_fastformer.yaml",
+    "hparams/conformer_mhsa_stochastic.yaml",
+    "recipes/CommonVoice/ASR/lowresource/hparams/attention.yaml",
     "recipes/CommonVoice/ASR/lowresource/hparams/windowed.yaml",
     "recipes/CommonVoice/ASR/transformer/hparams/small_mhsa_relpos.yaml",
     "recipes/GoogleSpeechCommands/KWS/hparams/branchformer_mhsa.yaml",
