@@ -1,4 +1,4 @@
-"""What a finished run did with each utterance of a test set, as sums that can be resampled."""
+"""Errors of each utterance of a test set, from the files of a finished run, as sums that can be resampled."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from summarymixing.metrics.slu import match_by_characters, match_by_words, same_
 
 RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 1234
 
-#: Points in percent by which a recorded value may differ from its utterances': earlier versions took a double space in
-#: a hypothesis for a character error.
+#: Percentage points by which a recorded value may differ from that of its utterances: earlier versions counted a double
+#: space in a hypothesis as a character error.
 TOLERANCE = 0.05
 
 _MAJORITY = "_majority_accuracy"
@@ -25,20 +25,20 @@ _MAJORITY = "_majority_accuracy"
 
 @dataclass(frozen=True)
 class Measure:
-    """A quality of a test set in percent: a sum over its N utterances, divided by another.
+    """A metric of a test set in percent: the ratio of two sums over its N utterances.
 
     Attributes
     ----------
     title : str
         Its name in tables.
     parts, wholes : numpy.ndarray
-        (N,), what each utterance adds to the two sums: its word errors and its words, for example.
+        (N,), the terms of numerator and denominator of each utterance, for example its word errors and its words.
     unit : str
-        What `wholes` counts, if that tells the size of the test set.
+        What `wholes` counts, such as words, if it shows the size of the test set.
     compared : bool
-        Whether tables show by how much runs differ in it; of two measures that say much the same, one does.
+        Whether tables show the difference between runs; of two similar measures only one is compared.
     baseline : float or None
-        What always telling the class that is most frequent in training would reach, in percent.
+        The value, in percent, of always predicting the most frequent class of the training set.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Measure:
 
     @property
     def value(self) -> float:
-        """The measure of the whole test set in percent; 0 if there is nothing to divide by.
+        """The value for the whole test set in percent; 0 if the denominator is 0.
 
         Examples
         --------
@@ -62,7 +62,7 @@ class Measure:
 
 
 def read_test(folder: Path, split: str, metrics: dict) -> tuple[dict[str, str], dict[str, Measure]]:
-    """Read what a run did with a test set: from its transcripts, its frames or its predicted classes.
+    """Read a run's results on a test set from its transcripts, SLU frames or predicted classes.
 
     Parameters
     ----------
@@ -71,20 +71,20 @@ def read_test(folder: Path, split: str, metrics: dict) -> tuple[dict[str, str], 
     split : str
         Name of the test set.
     metrics : dict
-        What ``run.json`` has of it; says what kind of test it was.
+        The metrics of this test set in ``run.json``; they show which kind of task it was.
 
     Returns
     -------
-    references : dict
-        The reference of each utterance, by ID, in the order of the IDs.
-    measures : dict
-        By the name they have in ``metrics``: ``wer`` and ``cer`` of recognition; ``intent_accuracy`` and ``slu_f1`` of
-        speech to semantics; ``<target>_accuracy`` of classification. Utterances are in the same order.
+    references : dict of str to str
+        The reference of each utterance by ID, sorted by ID.
+    measures : dict of str to Measure
+        By the name in ``metrics``: ``wer`` and ``cer`` of recognition; ``intent_accuracy`` and ``slu_f1`` of speech to
+        semantics; ``<target>_accuracy`` of classification. Utterances are in the same order.
 
     Raises
     ------
     ValueError
-        If a file cannot be read or used, or does not give what ``metrics`` says.
+        If a file cannot be read or used, or its values differ from ``metrics``.
     """
     run = RunFolder(folder)
     baselines = {name.removesuffix(_MAJORITY): value for name, value in metrics.items() if name.endswith(_MAJORITY)}
@@ -107,19 +107,26 @@ def read_test(folder: Path, split: str, metrics: dict) -> tuple[dict[str, str], 
             raise ValueError(f"{run.record.name} has no {name} of {split}")
         if not abs(measure.value - recorded) < TOLERANCE:  # also refuses NaN
             raise ValueError(
-                f"{split}: {measure.title} {measure.value:.2f} % by its utterances, {recorded:.2f} % by "
+                f"{split}: {measure.title} is {measure.value:.2f} % over its utterances, but {recorded:.2f} % in "
                 f"{run.record.name}"
             )
     return references, measures
 
 
 def align_transcripts(references: list[str], hypotheses: list[str]) -> tuple[jiwer.WordOutput, jiwer.CharacterOutput]:
-    """Align transcripts by words and by characters, with one space between words: nobody hears two.
+    """Align transcripts by words and by characters, after reducing white space to single spaces.
 
     Parameters
     ----------
     references, hypotheses : list of str
-        N transcripts.
+        N transcripts each.
+
+    Returns
+    -------
+    jiwer.WordOutput
+        Alignment by words.
+    jiwer.CharacterOutput
+        Alignment by characters.
 
     Examples
     --------
@@ -132,12 +139,17 @@ def align_transcripts(references: list[str], hypotheses: list[str]) -> tuple[jiw
 
 
 def of_transcripts(references: list[str], hypotheses: list[str]) -> dict[str, Measure]:
-    """Word and character error rate.
+    """Measure word and character error rate.
 
     Parameters
     ----------
     references, hypotheses : list of str
-        N transcripts.
+        N transcripts each.
+
+    Returns
+    -------
+    dict of str to Measure
+        ``wer`` and ``cer``.
 
     Examples
     --------
@@ -163,14 +175,19 @@ def _edits(aligned) -> tuple[np.ndarray, np.ndarray]:
 
 
 def of_frames(references: list[str], hypotheses: list[str], baselines: dict[str, float]) -> dict[str, Measure]:
-    """Intent accuracy and SLU-F1, as `summarymixing.metrics.slu.slu_scores` has them.
+    """Measure intent accuracy and SLU-F1 as `summarymixing.metrics.slu.slu_scores` does.
 
     Parameters
     ----------
     references, hypotheses : list of str
-        N frames as text.
-    baselines : dict
-        The intent's, in percent, if it is known.
+        N SLU frames each, as text.
+    baselines : dict of str to float
+        The baseline of the intent accuracy in percent, if it is known.
+
+    Returns
+    -------
+    dict of str to Measure
+        ``intent_accuracy`` and ``slu_f1``.
 
     Examples
     --------
@@ -215,26 +232,26 @@ def _read_rows(path: Path, references: list[str], predictions: list[str]) -> lis
     ]
     if not rows or len({row["ID"] for row in whole}) < len(rows):
         columns = ", ".join(["ID", *references, *predictions])
-        raise ValueError(f"{path.name} has no rows, an ID twice or a row without one of {columns}")
+        raise ValueError(f"{path.name} has no rows, or an ID twice, or a row without one of {columns}")
     return sorted(rows, key=lambda row: row["ID"])
 
 
 def resampled(measures: list[Measure], resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """Resample the utterances of a test set, the same ones for all runs, and compute a measure of each.
+    """Resample the utterances of a test set, the same ones for all runs, and compute a measure for each sample.
 
     Parameters
     ----------
     measures : list of Measure
-        The same one of R runs, of N utterances each.
+        The same measure of R runs, over the same N utterances.
     resamples : int
-        S, how often N utterances are drawn with replacement.
+        S, number of samples of N utterances, drawn with replacement.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     numpy.ndarray
-        (S, R) float64, the measure in percent of the resampled test sets; 0 where there is nothing to divide by.
+        (S, R) float64, the measure in percent on each sample; 0 where the denominator is 0.
 
     Examples
     --------
@@ -256,7 +273,17 @@ def resampled(measures: list[Measure], resamples: int = RESAMPLES, seed: int = S
 
 
 def interval(samples: np.ndarray) -> list[float]:
-    """Return the bounds of the middle `CONFIDENCE` of samples.
+    """Return the bounds of the central interval that holds the fraction `CONFIDENCE` of the samples.
+
+    Parameters
+    ----------
+    samples : numpy.ndarray
+        (S,).
+
+    Returns
+    -------
+    list of float
+        Lower and upper bound.
 
     Examples
     --------

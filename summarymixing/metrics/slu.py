@@ -1,4 +1,4 @@
-"""The metrics of the SLURP paper, over semantic frames."""
+"""The metrics of the SLURP paper, for SLU frames."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import jiwer
 
 @dataclass
 class Confusion:
-    """Counts of right and wrong entities; a wrong one may count for less than 1, or more.
+    """Counts of correct and wrong entities; a partly wrong entity adds less than 1, or more, to the errors.
 
     Attributes
     ----------
     true, false_positives, false_negatives : float
-        Found and right; said and wrong; not found.
+        True positives; false positives; false negatives.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Confusion:
 
     @property
     def precision(self) -> float:
-        """Fraction of the predicted entities that are right; 0 if none was said."""
+        """Fraction of the predicted entities that are correct; 0 if none was predicted."""
         return self.true / (self.true + self.false_positives) if self.true else 0.0
 
     @property
@@ -48,20 +48,21 @@ class Confusion:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of the two; 0 if nothing is right."""
+        """Harmonic mean of precision and recall; 0 if no entity is correct."""
         return 2 * self.true / (2 * self.true + self.false_positives + self.false_negatives) if self.true else 0.0
 
 
 def slu_scores(references, predictions):
-    """SLURP's metrics over a list of utterances (Bastianelli et al. 2020, arXiv 2011.13205).
+    """Compute SLURP's metrics over a list of utterances (Bastianelli et al. 2020, arXiv 2011.13205).
 
-    Entity F1 counts an entity as right if type and filler are both right. Word-F1 and Char-F1 forgive part of a filler
-    (:func:`match_by_distance`), SLU-F1 is that of both their counts summed. All entities count alike (micro-average).
+    Entity F1 counts an entity as correct if its type and its filler are correct. Word-F1 and Char-F1 give partial
+    credit for a filler (:func:`match_by_distance`); SLU-F1 is computed from the sum of their counts. All averages are
+    over entities (micro-averages).
 
     Parameters
     ----------
     references, predictions : list of SemanticFrame
-        What was asked for, and what was understood, in the same order.
+        Reference and predicted frames, in the same order.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def slu_scores(references, predictions):
     Raises
     ------
     ValueError
-        If there are no utterances, or not as many predictions.
+        If there are no utterances, or the lists differ in length.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def slu_scores(references, predictions):
     (100.0, 0.0, 0.0, 66.67)
     """
     if not references or len(references) != len(predictions):
-        raise ValueError(f"{len(references)} references and {len(predictions)} predictions")
+        raise ValueError(f"{len(references)} references and {len(predictions)} predictions; give as many, at least one")
     pairs = list(zip(references, predictions, strict=True))
     right = {
         name: sum(getattr(gold, name) == getattr(heard, name) for gold, heard in pairs)
@@ -106,7 +107,16 @@ def slu_scores(references, predictions):
 
 
 def same_intent(gold, heard):
-    """Whether scenario and action are both right; names joined by "_" could be cut in two ways.
+    """Whether scenario and action are both equal; joined by "_" two different intents could look the same.
+
+    Parameters
+    ----------
+    gold, heard : SemanticFrame
+        Reference and prediction.
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
@@ -118,12 +128,12 @@ def same_intent(gold, heard):
 
 
 def match_exactly(gold, heard):
-    """Count entities of one utterance of which type and filler are both right; each is used once.
+    """Count the entities of one utterance whose type and filler are both correct; each entity is matched once.
 
     Parameters
     ----------
     gold, heard : sequence of (str, str)
-        Type and filler of the real entities and of those understood.
+        Type and filler of the reference entities and of the predicted ones.
 
     Returns
     -------
@@ -139,18 +149,18 @@ def match_exactly(gold, heard):
 
 
 def match_by_distance(gold, heard, distance):
-    """Count entities of one utterance, each wrong by as much as its filler is wrong.
+    """Count the entities of one utterance with partial errors for partly wrong fillers.
 
-    Each entity understood, in turn, takes the nearest filler of its own type among the real ones that no other has
-    taken, the first of equally near ones, as in SLURP's evaluation tool. Such a pair is one right entity and adds its
-    distance to both kinds of error; what is left over on either side is a whole error.
+    As in SLURP's evaluation tool, each predicted entity in turn is matched with the nearest reference entity of its
+    type that is left; of equally near ones, with the first. A matched pair is one true positive and adds its distance
+    to the false positives and to the false negatives. Every unmatched entity counts as one error.
 
     Parameters
     ----------
     gold, heard : sequence of (str, str)
         As for :func:`match_exactly`.
     distance : callable
-        ``distance(real filler, heard filler)``, 0 for equal ones; may exceed 1.
+        ``distance(reference filler, predicted filler)``, 0 if they are equal; may exceed 1.
 
     Returns
     -------
@@ -185,7 +195,16 @@ def match_by_characters(gold, heard):
 
 
 def word_distance(real, heard):
-    """Word error rate of a filler, by jiwer: edits over the words of the real one; exceeds 1 if too much was heard.
+    """Word error rate of a filler, by jiwer: edits / reference words; exceeds 1 if the prediction is much longer.
+
+    Parameters
+    ----------
+    real, heard : str
+        Reference and predicted filler.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -196,7 +215,16 @@ def word_distance(real, heard):
 
 
 def character_distance(real, heard):
-    """Edits over the characters of the longer filler, 0 to 1: the normalised Levenshtein distance.
+    """Normalised Levenshtein distance, 0 to 1: edits / characters of the longer filler.
+
+    Parameters
+    ----------
+    real, heard : str
+        Reference and predicted filler.
+
+    Returns
+    -------
+    float
 
     Examples
     --------

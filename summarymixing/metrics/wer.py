@@ -1,4 +1,4 @@
-"""Word and character error rates, and the files that show them."""
+"""Word and character error rates, and the files of transcripts and alignments."""
 
 import jiwer
 
@@ -11,17 +11,17 @@ FIELDS = ["ID", "duration", "reference", "hypothesis"]
 
 
 def score(rows):
-    """Error rates of a list of transcripts, by jiwer.
+    """Compute error rates of a list of transcripts with jiwer.
 
     Parameters
     ----------
     rows : list of dict
-        With the keys reference and hypothesis; references are not empty.
+        With the keys reference and hypothesis; no reference is empty.
 
     Returns
     -------
     dict
-        ``wer`` and ``cer`` in percent, ``utterances``, ``words`` of the references.
+        ``wer`` and ``cer`` in percent; ``utterances``; ``words``, those of the references.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def write_scored(run_folder, split, rows):
     references = [row["reference"] for row in rows]
     aligned = jiwer.process_words(references, [row["hypothesis"] for row in rows])
     with atomic_open(run.alignments(split)) as file:
-        # A line each, because a path may hold spaces; the alignment calls them sentences.
+        # One line per ID, because an ID may hold spaces; jiwer's alignments number the sentences.
         file.writelines(f"sentence {number}: {row['ID']}\n" for number, row in enumerate(rows, 1))
         file.write("\n")
         file.write(jiwer.visualize_alignment(aligned))

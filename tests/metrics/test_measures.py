@@ -86,7 +86,7 @@ def test_classes_of_several_targets_are_read(tmp_path):
     assert measures["scenario_accuracy"].parts.tolist() == [0, 1]
     assert [measure.title for measure in measures.values()] == ["scenario accuracy", "action accuracy"]
     assert [measure.baseline for measure in measures.values()] == [40.0, 60.0]
-    with pytest.raises(ValueError, match="test: action accuracy 0.00 % by its utterances, 5.00 % by run.json"):
+    with pytest.raises(ValueError, match="test: action accuracy is 0.00 % over its utterances, but 5.00 % in run.json"):
         read_test(tmp_path, "test", {**metrics, "action_accuracy": 5.0})
     rows[1]["action"] = ""
     write_manifest(tmp_path / "predictions_test.csv", rows, list(rows[0]))
