@@ -1,1 +1,1 @@
-"""Errors, files, seeds, processes and memory."""
+"""Helpers of all other packages: errors, files, seeds, processes, memory."""

@@ -9,15 +9,15 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory():
-    """Let this process keep the memory that tensors give back, for its next tensors.
+    """Let this process keep the memory of freed tensors for later tensors.
 
-    By default glibc returns large blocks to the system at once, and the next step takes them again page by page: on a
-    CPU that costs a fifth of a training step or more. Programs that compute on a CPU call this once, at their start.
+    By default glibc returns large blocks to the system immediately, and the next step gets them again page by page. On
+    a CPU that costs a fifth of a training step or more. Programs that compute on a CPU call this once, at their start.
 
     Returns
     -------
     bool
-        Whether it worked; False where the C library is not glibc.
+        Whether it worked; False if the C library is not glibc.
 
     Examples
     --------
@@ -27,20 +27,20 @@ def keep_freed_memory():
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # No block of its own mapping, which would go back when freed; grow by 256 MiB; give nothing back below 2 GiB.
+    # No block gets its own mapping, which would be returned when freed; grow by 256 MiB; return nothing below 2 GiB.
     settings = {_MMAP_MAX: 0, _TOP_PAD: 2**28, _TRIM_THRESHOLD: _LARGEST}
     return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())
 
 
 def return_freed_memory():
-    """Give the memory that `keep_freed_memory` has kept back to the system, once.
+    """Return the memory that `keep_freed_memory` has kept to the system, once.
 
-    Blocks of many sizes leave gaps that no larger block fits in: kept without end, they can take all of the memory.
+    Blocks of many sizes leave gaps that are too small for larger blocks; over time the gaps can fill the memory.
 
     Returns
     -------
     bool
-        Whether any was returned; False where the C library is not glibc.
+        Whether any memory was returned; False if the C library is not glibc.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Several processes, one a GPU: the batches of each, and what is gathered from all of them."""
+"""Several processes, one per GPU: the batches of each process, and gathering values from all of them."""
 
 import torch
 from speechbrain.utils.distributed import is_distributed_initialized
@@ -6,27 +6,27 @@ from torch.utils.data import Sampler
 
 
 def process_count():
-    """Processes that train together; 1 without ``torchrun``."""
+    """Number of processes that train together; 1 without ``torchrun``."""
     return torch.distributed.get_world_size() if is_distributed_initialized() else 1
 
 
 def process_rank():
-    """Number of this process among them, from 0, which is the main one."""
+    """Rank of this process, from 0, which is the main process."""
     return torch.distributed.get_rank() if is_distributed_initialized() else 0
 
 
 def gather(value):
-    """The value that each process holds, in the order of their ranks; every process must call it.
+    """Gather the value of each process; every process must call this.
 
     Parameters
     ----------
-    value : any
-        What can be pickled.
+    value : object
+        Anything that can be pickled.
 
     Returns
     -------
     list
-        The same in every process.
+        The values in the order of the ranks, the same list in every process.
 
     Examples
     --------
@@ -41,7 +41,18 @@ def gather(value):
 
 
 def mean_over_processes(mean, count=1):
-    """The mean over all processes of something of which each knows the mean over ``count`` of its own.
+    """Compute the mean over all processes, weighted by the count of each; every process must call this.
+
+    Parameters
+    ----------
+    mean : float
+        The mean of this process.
+    count : int
+        How many values it is a mean of.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -50,22 +61,22 @@ def mean_over_processes(mean, count=1):
     """
     parts = gather((mean, count))
     if len(parts) == 1:
-        return mean  # to the last bit
+        return mean  # equal to the last bit
     return sum(part * weight for part, weight in parts) / sum(weight for _, weight in parts)
 
 
 def even_batches(batches, processes):
-    """The same batches in the same order, their number a multiple of the number of processes.
+    """Make the number of batches a multiple of the number of processes; their order stays.
 
-    The largest batches are cut in two until it is. Where that cannot be done, because every batch holds a single
-    utterance, the first ones come once more.
+    The largest batches are split in two until it is. If every batch holds a single utterance, the first batches are
+    repeated instead.
 
     Parameters
     ----------
     batches : list of list
         Batches of utterances.
     processes : int
-        Processes.
+        Number of processes.
 
     Returns
     -------
@@ -91,17 +102,17 @@ def even_batches(batches, processes):
 class DistributedBatches(Sampler):
     """A distributed batch sampler: process number r of P reads the batches r, r + P, r + 2 P, ...
 
-    SpeechBrain's ``DistributedSamplerWrapper`` shuffles batches that are in order, and reads some of them twice.
+    SpeechBrain's ``DistributedSamplerWrapper`` shuffles batches that are sorted, and reads some of them twice.
 
     Parameters
     ----------
     batches : iterable of list
         The batches of all processes: a batch sampler.
     rank, processes : int
-        Number of the process, of processes.
+        Rank of this process; number of processes.
     even : bool
-        As many batches for each process, by :func:`even_batches`: in training, where all take each step together.
-        Otherwise some may have one batch more than others, and no batch is cut.
+        Whether all processes get the same number of batches (:func:`even_batches`), as training needs, where all take
+        each step together. Otherwise some get one batch more than others, and no batch is split.
 
     Examples
     --------

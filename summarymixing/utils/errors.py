@@ -1,4 +1,4 @@
-"""The error that a user can act on, and the wrapper that shows it without a traceback."""
+"""The error for bad input, which says how to correct it, and the wrapper that shows it without a traceback."""
 
 import contextlib
 import functools
@@ -14,10 +14,10 @@ class InputError(ValueError):
 
 
 def command_line(main):
-    """Wrap the entry point of a program: an `InputError` ends it with a message, not a traceback.
+    """Wrap the entry point of a program: an `InputError` ends it with a message and without a traceback.
 
-    A program whose output nobody reads any more, as in ``program | head``, ends without a word. Any other exception is
-    a defect of the program and keeps its traceback.
+    If the reader of its output has closed the pipe, as in ``program | head``, the program ends without a message. Any
+    other exception is a defect of the program and keeps its traceback.
 
     Parameters
     ----------
@@ -27,9 +27,8 @@ def command_line(main):
     Returns
     -------
     callable
-        Runs `main`; on `InputError` prints ``error: <message>`` to stderr and raises
-        `SystemExit` with status 2, the status argparse uses for bad arguments; with status 141 if the reader of its
-        output has left.
+        Runs `main`. On `InputError` it prints ``error: <message>`` to stderr and raises `SystemExit` with status 2, as
+        argparse does for bad arguments. If the reader has closed the pipe, it raises `SystemExit` with status 141.
 
     Examples
     --------
@@ -46,7 +45,7 @@ def command_line(main):
                 print(f"error: {error}", file=sys.stderr)
                 raise SystemExit(2) from None
             finally:
-                sys.stdout.flush()  # here, where a reader that has left is no news
+                sys.stdout.flush()  # here, where a closed pipe is handled
         except BrokenPipeError:
             _discard_output()
             raise SystemExit(_READER_LEFT) from None
@@ -55,7 +54,7 @@ def command_line(main):
 
 
 def _discard_output():
-    """Let what Python still holds for a reader that has left go nowhere, or it would complain at its end."""
+    """Discard buffered output for a closed pipe; otherwise Python would report an error at its end."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

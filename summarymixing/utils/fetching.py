@@ -8,7 +8,7 @@ from summarymixing.utils.errors import InputError
 
 
 def fetch_file(source, filename, key):
-    """The local path of a file of a pre-trained model; a hub's file goes through the hub's own cache.
+    """Return the local path of a file of a pre-trained model; files of the hub are in the hub's own cache.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def fetch_file(source, filename, key):
     folder = Path(source)
     if folder.is_dir():
         if not (folder / filename).is_file():
-            raise InputError(f"{folder}: holds no {filename}; give the key {key} a folder that does, or null")
+            raise InputError(f"{folder}: holds no {filename}; set the key {key} to a folder that does, or to null")
         return folder / filename
     # A hub name is "user/model"; anything else can only be a folder.
     if folder.is_absolute() or str(source).startswith(".") or len(folder.parts) != 2:
@@ -50,7 +50,7 @@ def fetch_file(source, filename, key):
     except Exception as error:  # the hub's client has many, which differ from version to version
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{source}: key {key}: no such folder, and {filename} cannot be had from the Hugging Face hub; download "
-            f"that model where there is a network and give its folder to {key}, or null "
+            f"{source}: key {key}: no such folder, and {filename} cannot be downloaded from the Hugging Face hub; "
+            f"download that model on a machine with a network and set {key} to its folder, or to null "
             f"({type(error).__name__}: {reason})"
         ) from error

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from summarymixing.utils.errors import InputError
 
 @contextlib.contextmanager
 def atomic_open(path, mode="w"):
-    """Open a file for writing that takes the name `path` only when complete.
+    """Open a file for writing that gets the name `path` only when it is complete.
 
     Parameters
     ----------
@@ -18,6 +18,16 @@ def atomic_open(path, mode="w"):
         The final name; a file of that name is replaced. Missing parent folders are made.
     mode : str
         "w" for text (UTF-8, line ends as written), "wb" for bytes.
+
+    Yields
+    ------
+    file object
+        The open file, under a temporary name.
+
+    Raises
+    ------
+    InputError
+        If the parent folder cannot be made.
 
     Examples
     --------
@@ -35,7 +45,7 @@ def atomic_open(path, mode="w"):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made a folder ({error.strerror})") from None
+        raise InputError(f"{path.parent}: cannot create this folder ({error.strerror})") from None
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
         with open(temporary, mode, **text) as file:

@@ -1,11 +1,11 @@
-"""Modules under the names that they had in version 0.1: YAML files in run folders and users' code still import them."""
+"""Old names of modules, from version 0.1, which YAML files in run folders and users' code still import."""
 
 import importlib
 import importlib.abc
 import importlib.machinery
 import sys
 
-#: Old name and new name, below ``summarymixing``.
+#: Old name and new name, both within ``summarymixing``.
 MOVED = {
     "allocator": "utils.allocator",
     "arguments": "experiment.arguments",
@@ -57,12 +57,12 @@ MOVED = {
 
 
 class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Import a module of `MOVED` by its old name: the very module that the new name gives.
+    """Import a module of `MOVED` by its old name: the same module object as by the new name.
 
     Parameters
     ----------
     package : str
-        What both names stand below.
+        The package of both names.
 
     Examples
     --------
@@ -75,28 +75,33 @@ class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.package = package
 
     def find_spec(self, fullname, path=None, target=None):
-        """Answer for old names alone."""
+        """Find a module by its old name; None for all other names."""
         if fullname.removeprefix(f"{self.package}.") in MOVED and fullname.startswith(f"{self.package}."):
             return importlib.machinery.ModuleSpec(fullname, self)
         return None
 
     def create_module(self, spec):
-        """Import it by its new name."""
+        """Import the module by its new name."""
         module = importlib.import_module(f"{self.package}.{MOVED[spec.name.removeprefix(f'{self.package}.')]}")
         self.specs = {**getattr(self, "specs", {}), spec.name: module.__spec__}
         return module
 
     def exec_module(self, module):
-        """Nothing is left to do but to undo what importing by the old name has changed."""
+        """Restore the module's spec, which importing by the old name has changed."""
         module.__spec__ = self.specs.pop(module.__spec__.name)
 
 
 def install(package):
-    """Let the old names be imported, behind all that can be found by its own name.
+    """Let the old names be imported; names that exist have precedence.
+
+    Parameters
+    ----------
+    package : str
+        The package of both names.
 
     Examples
     --------
-    >>> install("summarymixing")  # done when the package is imported; once more changes nothing
+    >>> install("summarymixing")  # the package does it when it is imported; a second call changes nothing
     """
     if not any(isinstance(finder, MovedModules) and finder.package == package for finder in sys.meta_path):
         sys.meta_path.append(MovedModules(package))

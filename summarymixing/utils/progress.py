@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, and a line every so often where a log is written."""
+"""A progress bar on a terminal; in a log, a line at regular intervals."""
 
 import sys
 
@@ -9,12 +9,12 @@ INTERVAL = 30.0
 
 
 class Progress(tqdm):
-    """tqdm's bar; where its output is no terminal, a line every :data:`INTERVAL` seconds and one at the end.
+    """tqdm's bar; if its output is not a terminal, a line every :data:`INTERVAL` seconds and one at the end.
 
     Parameters
     ----------
     **options
-        As of ``tqdm.tqdm``.
+        Those of ``tqdm.tqdm``.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class Progress(tqdm):
     """
 
     def __init__(self, **options):
-        # A bar that is not shown looks for no output.
+        # A disabled bar must not use its output.
         file = options.get("file") or sys.stderr
         self.in_lines = not (options.get("disable") or (hasattr(file, "isatty") and file.isatty()))
         if self.in_lines:
@@ -37,7 +37,7 @@ class Progress(tqdm):
         super().__init__(**options)
 
     def display(self, msg=None, pos=None):
-        """Show the state: over the last one on a terminal, in a line of its own elsewhere."""
+        """Show the state: on a terminal in place of the last one, elsewhere in a new line."""
         if not self.in_lines:
             return super().display(msg, pos)
         self.fp.write(f"{str(self).strip()}\n")

@@ -1,18 +1,18 @@
-"""Seeds of any size for generators that take less."""
+"""Seeds of any size, also for generators that accept only small ones."""
 
 import numpy
 import speechbrain.utils.seed
 
 #: The largest seed of an experiment; PyTorch's samplers add the epoch to it.
 LARGEST = 2**63
-# How many seeds PyTorch tells apart.
+# Number of different seeds of PyTorch.
 _SEEDS = 2**64
 
 
 def seed_everything(seed):
-    """Seed Python, NumPy and PyTorch, as ``speechbrain.utils.seed_everything``, which takes seeds below 2^32.
+    """Seed Python, NumPy and PyTorch, as ``speechbrain.utils.seed_everything`` does for seeds below 2^32.
 
-    It takes any other for 0. Here a larger one is mixed down, so that each gives other numbers.
+    SpeechBrain treats every larger seed as 0. Here a larger seed is hashed, so that each gives other numbers.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def seed_everything(seed):
     Returns
     -------
     int
-        What the generators were seeded with.
+        The seed that the generators got.
 
     Examples
     --------
@@ -39,13 +39,13 @@ def seed_everything(seed):
 def step_seed(seed, epoch, batch):
     """Return the seed of one batch of a training.
 
-    It depends on the batch's number among those of all processes, not on how many processes there are: two processes
-    that take a step together draw what one would that gathers the gradients of two batches.
+    It depends on the number of the batch among those of all processes, not on the number of processes. Two processes
+    that take a step together therefore draw the same numbers as one process that accumulates two batches.
 
     Parameters
     ----------
     seed : int
-        Of the experiment, 0 to 2^63.
+        Seed of the experiment, 0 to 2^63.
     epoch, batch : int
         Counted from 1.
 

@@ -27,5 +27,5 @@ def test_an_error_leaves_the_old_file(tmp_path):
 
 def test_a_parent_that_is_a_file_is_named(tmp_path):
     (tmp_path / "a").write_text("")
-    with pytest.raises(InputError, match="a: cannot be made a folder"), atomic_open(tmp_path / "a" / "b"):
+    with pytest.raises(InputError, match="a: cannot create this folder"), atomic_open(tmp_path / "a" / "b"):
         pass
