@@ -1,4 +1,4 @@
-"""From frames to tokens: greedy and beam search, for CTC, transducers and encoder-decoders."""
+"""Decoding: greedy and beam search for CTC, transducers and encoder-decoders; language models."""
 
 from summarymixing.decoding.beam_search import BeamSearch
 from summarymixing.decoding.ctc import GreedyCTC, ctc_greedy_tokens

@@ -1,4 +1,4 @@
-"""Joint CTC/attention beam search with an optional language model, the same in any batch."""
+"""Joint CTC/attention beam search with an optional language model; the batch does not change its result."""
 
 import torch
 from speechbrain.decoders.scorer import CTCScorer, ScorerBuilder, TransformerLMScorer
@@ -11,39 +11,40 @@ from summarymixing.ops.masks import frames_and_counts
 
 
 class BeamSearch(nn.Module):
-    """SpeechBrain's ``S2STransformerBeamSearcher``, with ``CTCScorer`` and ``TransformerLMScorer`` where asked for.
+    """SpeechBrain's ``S2STransformerBeamSearcher``, optionally with ``CTCScorer`` and ``TransformerLMScorer``.
 
-    Called with what the model gives, frames and their counts; SpeechBrain's ``EncoderDecoderASR`` adds relative
-    lengths.
+    It is called with the output of the model, frames and their counts; SpeechBrain's ``EncoderDecoderASR`` also passes
+    relative lengths.
 
     Parameters
     ----------
     model : EncoderDecoder
-        Its decoder and both outputs are used, not owned: this module has no parameters of its own.
+        The model whose decoder and outputs are used. This module itself has no parameters.
     bos_index, eos_index, blank_index : int
-        Begin and end of sentence, CTC's blank.
+        Tokens: begin of sentence, end of sentence, CTC's blank.
     beam_size : int
-        Hypotheses; 1 is greedy.
+        Number of hypotheses; 1 is greedy.
     ctc_weight : float
-        Of CTC's score; the decoder's own has the rest. 0 leaves CTC out.
+        Weight of CTC's score, from 0 to less than 1; the decoder has the rest. 0 leaves CTC out.
     temperature : float
-        Divides the decoder's logits.
+        Divisor of the decoder's logits.
     max_decode_ratio : float
-        Tokens of a hypothesis over encoder frames, at most.
+        Largest number of tokens of a hypothesis, divided by the number of encoder frames.
     ctc_candidates : int, optional
-        Tokens of a step that CTC scores, the best of the other scores; all by default, which takes much more memory.
+        Number of tokens per step that CTC scores, the best by the other scores; by default all, which takes much more
+        memory.
     language_model : str, optional
-        A local folder, or the name of a hub repository, that holds ``lm.ckpt``. Loaded at first use, or by
+        A local folder, or the name of a hub repository, that holds ``lm.ckpt``. It is loaded at the first use, or by
         :meth:`load`.
     make_language_model : callable, optional
-        ``make_language_model(vocab=...)`` gives SpeechBrain's ``TransformerLM``.
+        ``make_language_model(vocab=...)`` returns SpeechBrain's ``TransformerLM``.
     lm_weight, lm_temperature : float
-        Of the language model's score; divides its logits.
+        Weight of the language model's score; divisor of its logits.
 
     Raises
     ------
     ValueError
-        If ``ctc_weight`` is not from 0 to less than 1, or a size or temperature is none.
+        If ``ctc_weight`` is not from 0 to less than 1, or a size, ratio, temperature or weight is out of range.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class BeamSearch(nn.Module):
     ):
         super().__init__()
         _check(beam_size, ctc_weight, temperature, max_decode_ratio, ctc_candidates, lm_weight, lm_temperature)
-        # In a tuple, where PyTorch does not look: the model's parameters must not appear twice in an experiment.
+        # In a tuple, which PyTorch does not search for modules: no parameter may appear twice in an experiment.
         self._model = (model,)
         self._searcher = None
         self.blank_index = blank_index
@@ -101,12 +102,12 @@ class BeamSearch(nn.Module):
         }
 
     def load(self):
-        """Load the language model, if there is one, and make the searcher.
+        """Load the language model, if there is one, and create the searcher.
 
         Raises
         ------
         InputError
-            If the language model cannot be had, or does not fit.
+            If the language model cannot be found, or does not fit.
         """
         (model,) = self._model
         full, partial, weights, scale = [], [], {}, 1
@@ -129,7 +130,7 @@ class BeamSearch(nn.Module):
 
     @torch.no_grad()
     def forward(self, encoder_out, wav_lens=None):
-        """Decode a padded batch, each utterance as it would be alone.
+        """Decode a padded batch; each utterance gets the result that it would get alone.
 
         Parameters
         ----------
@@ -141,11 +142,11 @@ class BeamSearch(nn.Module):
         list of list of int
             Best hypothesis of each utterance, without begin and end of sentence.
         torch.Tensor
-            Its relative length.
+            (B,) relative lengths of these hypotheses.
         torch.Tensor
-            Its score.
+            (B,) their scores.
         torch.Tensor
-            Log-probabilities of its tokens.
+            Log-probabilities of their tokens.
         """
         if self._searcher is None:
             self.load()
@@ -153,30 +154,30 @@ class BeamSearch(nn.Module):
         frames, counts = frames_and_counts(encoder_out, wav_lens)
         counts = counts.clamp(min=1)
         longest = int(counts.max())
-        # SpeechBrain's searcher takes lengths over T, and rounding gives the counts back.
+        # SpeechBrain's searcher takes counts / T, and rounds them back to counts.
         lengths = (counts / longest).to(frames.device, non_blocking=True)
         with torch.autocast(frames.device.type, enabled=False):
             return searcher(frames[:, :longest].float(), lengths)
 
 
 def _check(beam_size, ctc_weight, temperature, max_decode_ratio, ctc_candidates, lm_weight, lm_temperature):
-    """Refuse values with which the scores mean nothing."""
+    """Refuse values for which the scores have no meaning."""
     if beam_size < 1 or (ctc_candidates is not None and ctc_candidates < 1):
         raise ValueError(f"beam_size={beam_size} and ctc_candidates={ctc_candidates} must be at least 1.")
     if not 0 <= ctc_weight < 1:
-        # Without the decoder's score SpeechBrain's search has no end: CTC alone is searched by ctc_beam_search.
+        # Without the decoder's score SpeechBrain's search does not end; CTC alone is decoded by ctc_beam_search.
         raise ValueError(
-            f"ctc_weight={ctc_weight} must be from 0 to less than 1: the decoder needs a share, were it 0.01."
+            f"ctc_weight={ctc_weight} must be from 0 to less than 1: the decoder needs some weight, such as 0.01."
         )
     if not (temperature > 0 and lm_temperature > 0 and max_decode_ratio > 0 and lm_weight >= 0):
         raise ValueError(
             f"temperature={temperature}, lm_temperature={lm_temperature} and max_decode_ratio={max_decode_ratio} must "
-            f"be more than 0, lm_weight={lm_weight} 0 or more."
+            f"be more than 0, and lm_weight={lm_weight} must be 0 or more."
         )
 
 
 class _Searcher(S2STransformerBeamSearcher):
-    """SpeechBrain's searcher, but token by token, and an utterance's own length limits its tokens, not the batch's."""
+    """SpeechBrain's searcher with an incremental decoder; each utterance's own length limits its number of tokens."""
 
     def set_n_out(self):
         return self.fc.out_features
@@ -187,7 +188,7 @@ class _Searcher(S2STransformerBeamSearcher):
         self.decoder = IncrementalDecoder(self.model, enc_states, counts, self.beam_size)
         limits = (data[-1] * self.max_decode_ratio).long().clamp(min=1)  # of each hypothesis
         self.last_steps = limits - 1
-        # 0 steps, which SpeechBrain computes for a short utterance and a small ratio, would fail.
+        # For a short utterance and a small ratio SpeechBrain computes 0 steps, which fails.
         self.max_decode_steps = int(limits.max())
         return data
 

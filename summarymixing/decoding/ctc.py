@@ -1,21 +1,21 @@
-"""Greedy CTC decoding, of whole utterances and as frames arrive."""
+"""Greedy CTC decoding of whole utterances and of streams."""
 
 import torch
 
 
 def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
-    """Best token a frame, repeats merged, blanks dropped.
+    """Take the best token of each frame, merge repeats and remove blanks.
 
     Parameters
     ----------
     log_probs : tuple of torch.Tensor, or torch.Tensor
-        What :class:`~summarymixing.lobes.CTCModel` gives: (B, T, V) and the frame counts (B,). Or (B, T, V) alone,
-        of which every frame is read: padding must be blank, as :class:`~summarymixing.lobes.ModelView` makes it.
+        The output of a :class:`~summarymixing.lobes.CTCModel`: (B, T, V) and the frame counts (B,). Or (B, T, V) alone;
+        then every frame is decoded, and padding must be blank, as :class:`~summarymixing.lobes.ModelView` makes it.
     wav_lens : torch.Tensor, optional
-        Given by SpeechBrain's ``EncoderASR`` and not used: rounding relative lengths would cost some utterances
-        their last frame.
+        Passed by SpeechBrain's ``EncoderASR`` and not used: rounding relative lengths would remove the last frame of
+        some utterances.
     blank_index : int
-        The blank.
+        Index of the blank.
 
     Returns
     -------
@@ -35,12 +35,12 @@ def ctc_greedy_tokens(log_probs, wav_lens=None, blank_index=0):
 
 
 class GreedyCTC:
-    """Greedy CTC decoding of one stream: tokens grow with the frames.
+    """Greedy CTC decoding of one stream, whose list of tokens grows with its frames.
 
     Parameters
     ----------
     blank_index : int
-        The blank.
+        Index of the blank.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class GreedyCTC:
         self.tokens = []
 
     def decode(self, log_probs):
-        """Take in frames (T, V); return all the tokens so far."""
+        """Decode the next frames, log-probabilities (T, V); returns the list of all tokens so far."""
         for token in log_probs.argmax(-1).tolist():
             if token != self.previous and token != self.blank_index:
                 self.tokens.append(token)

@@ -1,4 +1,4 @@
-"""A Transformer decoder fed one token at a time, as a search does."""
+"""A Transformer decoder that is called with one token at a time, as beam search does."""
 
 import torch
 import torch.nn.functional as F
@@ -8,22 +8,22 @@ from summarymixing.ops.masks import padding_mask_from_counts
 
 
 class IncrementalDecoder:
-    """Gives the states of a :class:`~summarymixing.lobes.TransformerDecoder` after each new token of many hypotheses.
+    """Computes the states of a :class:`~summarymixing.lobes.TransformerDecoder` after each new token of all hypotheses.
 
-    The decoder called with whole prefixes projects all frames for every hypothesis, layer and step. Here the frames'
-    keys and values are projected once an utterance, its hypotheses share them, and only the new token goes through
-    cross-attention and feed-forward network. Without dropout: for evaluation.
+    A decoder that is called with whole prefixes projects all frames for every hypothesis, layer and step. Here the keys
+    and values of the frames are projected once per utterance and shared by its hypotheses. Only the new token goes
+    through cross-attention and the feed-forward network. There is no dropout: it is for evaluation.
 
     Parameters
     ----------
     decoder : TransformerDecoder
         The decoder.
     encoded : torch.Tensor
-        (B, T, D).
+        (B, T, D), the encoder's output.
     frame_counts : torch.Tensor
         (B,) real frames of each utterance.
     beam_size : int
-        Hypotheses of each utterance; theirs are neighbouring rows.
+        Hypotheses of each utterance, which are neighbouring rows.
 
     Examples
     --------
@@ -45,26 +45,26 @@ class IncrementalDecoder:
         self.keys_values = [_keys_values(layer.multihead_attn.att, encoded) for layer in self.layers]
 
     def step(self, tokens, past):
-        """Feed one token of each hypothesis.
+        """Process one token of each hypothesis.
 
         Parameters
         ----------
         tokens : torch.Tensor
-            (B * beam_size,), the begin-of-sentence token first.
+            (B * beam_size,); at the first step the begin-of-sentence token.
         past : list of torch.Tensor or None
-            What the step before returned, its rows in the order of the hypotheses; None at the first step.
+            The list that the step before returned, with rows in the order of the hypotheses; None at the first step.
 
         Returns
         -------
         torch.Tensor
             States (B * beam_size, D).
         list of torch.Tensor
-            Of each layer what self-attention has read, (B * beam_size, tokens so far, D).
+            For each layer the inputs of self-attention so far, (B * beam_size, tokens, D).
         """
         x = self.decoder.embedding(tokens.unsqueeze(1))
         x = x + self.decoder.positions(x, start=0 if past is None else past[0].shape[1])
         past = past or [x[:, :0]] * len(self.layers)
-        # Read anew at each step, by self-attention and Summary Decoder alike: prefixes are much shorter than speech.
+        # Self-attention (or the Summary Decoder) reads the whole prefix again, which is much shorter than speech.
         read = []
         for layer, before, keys_values in zip(self.layers, past, self.keys_values, strict=True):
             prefix = torch.cat([before, layer.norm1(x)], dim=1)

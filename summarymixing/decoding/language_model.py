@@ -7,7 +7,7 @@ import torch
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.fetching import fetch_file
 
-#: The embedding table of SpeechBrain's ``TransformerLM``: one row a token.
+#: The embedding table of SpeechBrain's ``TransformerLM``: one row per token.
 _EMBEDDING = "custom_src_module.emb.Embedding.weight"
 
 
@@ -19,9 +19,9 @@ def load_language_model(source, make, vocab_size):
     source : str or pathlib.Path
         A local folder, or the name of a hub repository; the YAML key ``language_model``.
     make : callable
-        ``make(vocab=vocab_size)`` gives the model; the YAML key ``lm_model``.
+        ``make(vocab=vocab_size)`` returns the model; the YAML key ``lm_model``.
     vocab_size : int
-        Tokens of the recogniser.
+        Number of tokens of the recogniser.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def load_language_model(source, make, vocab_size):
     Raises
     ------
     InputError
-        If the file cannot be had or read, has another number of tokens or other sizes.
+        If the file cannot be found or read, or has another number of tokens or other sizes.
 
     Examples
     --------
@@ -54,13 +54,15 @@ def load_language_model(source, make, vocab_size):
         ) from error
     if tokens != vocab_size:
         raise InputError(
-            f"{file}: key language_model: this language model has {tokens} tokens and the recogniser vocab_size="
+            f"{file}: key language_model: this language model has {tokens} tokens, but the recogniser has vocab_size="
             f"{vocab_size}; train the recogniser with the tokens of the language model (keys tokenizer_source and "
-            "vocab_size), or give one that was trained on the recogniser's"
+            "vocab_size), or give a language model that was trained on the recogniser's tokens"
         )
     model = make(vocab=vocab_size)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"{file}: key language_model: its sizes are not those of the key lm_model") from error
+        raise InputError(
+            f"{file}: key language_model: its sizes differ from those of the key lm_model; correct lm_model"
+        ) from error
     return model.eval()

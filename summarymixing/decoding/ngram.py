@@ -10,7 +10,7 @@ from summarymixing.utils.errors import InputError
 
 
 class _Searcher(CTCBeamSearcher):
-    """SpeechBrain's, which never asks the language model whether the sentence may end where it does."""
+    """SpeechBrain's searcher, but it also scores the end of the sentence with the language model."""
 
     _at_end = False
 
@@ -25,7 +25,7 @@ class _Searcher(CTCBeamSearcher):
         is_eos = is_eos or self._at_end
         if is_eos and self.lm is not None:
             for beam in beams:
-                # Behind its last word a beam has no next one, and SpeechBrain would score the word "".
+                # After its last word a beam has no next word, and SpeechBrain would score the word "".
                 if not beam.next_word and (beam.text, True) not in cached_lm_scores:
                     score, state = cached_lm_scores[beam.text, False]
                     cached_lm_scores[beam.text, True] = score + self._end_score(state.state), state
@@ -37,31 +37,32 @@ class _Searcher(CTCBeamSearcher):
 
 
 def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None, lm_weight=0.5, word_score=1.5):
-    """SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer; it also scores the end of the sentence.
+    """Make SpeechBrain's ``CTCBeamSearcher`` for a sentencepiece tokenizer; it also scores the end of the sentence.
 
     Parameters
     ----------
     tokenizer : sentencepiece.SentencePieceProcessor
         Its pieces are the outputs of the model.
     blank_index : int
-        The blank.
+        Index of the blank.
     beam_size : int
-        Hypotheses.
+        Number of hypotheses.
     language_model : str or pathlib.Path, optional
-        An n-gram model over words, ``.arpa`` or KenLM's binary; needs the packages kenlm and pygtrie.
+        An n-gram model over words, ``.arpa`` or KenLM's binary format; needs the packages kenlm and pygtrie.
     lm_weight, word_score : float
-        Of the language model; added for each word, against its preference for few. Both only with a language model.
+        Weight of the language model; score added per word, because the language model prefers few words. Both are used
+        only with a language model.
 
     Returns
     -------
     speechbrain.decoders.ctc.CTCBeamSearcher
-        ``searcher(log_probs, lengths)`` gives a list of hypotheses for each utterance, the best first.
+        ``searcher(log_probs, lengths)`` returns a list of hypotheses for each utterance, the best first.
 
     Raises
     ------
     InputError
-        As in :func:`check_language_model`, if KenLM cannot read the file, or if it knows no word that the tokenizer's
-        pieces can write.
+        As in :func:`check_language_model`; also if KenLM cannot read the file, or if the tokenizer's pieces cannot
+        spell any word of the language model.
 
     Examples
     --------
@@ -92,7 +93,7 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{language_model}: key ngram_lm: KenLM cannot read this file ({reason})") from error
-    # Every word would be an unknown one, which SpeechBrain does not notice.
+    # Otherwise every word would be unknown to the language model, which SpeechBrain does not notice.
     if words and all(tokenizer.unk_id() in tokenizer.encode(word) for word in words):
         raise InputError(
             f"{language_model}: key ngram_lm: the tokenizer has no pieces for any of its words, such as "
@@ -103,7 +104,7 @@ def ctc_beam_search(tokenizer, blank_index=0, beam_size=100, language_model=None
 
 
 def _words(language_model):
-    """The words of an ARPA file; None if there is no model, or a binary one, which does not tell."""
+    """The words of an ARPA file; None without a model, and for a binary one, which does not list its words."""
     if language_model is None or not str(language_model).endswith(".arpa"):
         return None
     from speechbrain.integrations.decoders.kenlm_scorer import load_unigram_set_from_arpa  # needs kenlm and pygtrie
@@ -112,7 +113,7 @@ def _words(language_model):
 
 
 def check_language_model(language_model, beam_size):
-    """Refuse an n-gram model that is not there or could not be used.
+    """Refuse an n-gram model that is missing or cannot be used.
 
     Parameters
     ----------

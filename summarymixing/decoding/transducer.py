@@ -1,4 +1,4 @@
-"""Transducer decoding: greedy, also as frames arrive, and beam search."""
+"""Transducer decoding: greedy search, also of streams, and beam search."""
 
 import math
 
@@ -7,24 +7,24 @@ from torch import nn
 
 from summarymixing.ops.masks import frames_and_counts
 
-#: Tokens that a transducer may give at one frame: a badly trained one might never predict the blank.
+#: Most tokens per frame: a badly trained transducer might never predict the blank.
 MAX_SYMBOLS = 5
 
 
 class GreedyTransducer:
-    """Greedy transducer decoding of a batch of streams: tokens grow with the frames.
+    """Greedy transducer decoding of a batch of streams, whose lists of tokens grow with their frames.
 
-    At each frame the best token is taken, and fed back, until that is the blank. SpeechBrain's searcher does the same
-    without regard to lengths, so that padding adds tokens.
+    At each frame the best token is taken and fed back until the best token is the blank. SpeechBrain's searcher does
+    the same but ignores lengths, so that padding adds tokens.
 
     Parameters
     ----------
     model : summarymixing.lobes.TransducerModel
-        What predicts; in evaluation mode.
+        The model, in evaluation mode.
     batch_size : int
-        Streams.
+        Number of streams.
     max_symbols : int
-        Tokens that one frame may give.
+        Most tokens per frame.
 
     Examples
     --------
@@ -50,19 +50,19 @@ class GreedyTransducer:
 
     @torch.no_grad()
     def decode(self, encoded, counts=None):
-        """Take in frames; return all the tokens so far.
+        """Decode the next frames.
 
         Parameters
         ----------
         encoded : torch.Tensor
             (B, T, D), the next output of the encoder; T may be 0.
         counts : torch.Tensor, optional
-            (B,) real frames of each row; T of each by default.
+            (B,) real frames of each row; by default T for each.
 
         Returns
         -------
         list of list of int
-            Tokens of each stream.
+            All tokens of each stream so far.
         """
         model, frames = self.model, self.model.encoder_proj(encoded)
         if self.predicted is None:
@@ -85,7 +85,7 @@ class GreedyTransducer:
         return self.tokens
 
     def _advance(self, tokens, active):
-        """Feed back one token a row, where ``active``."""
+        """Feed back one token in each row that is ``active``."""
         predicted, state = self.model.predict(tokens[:, None], self.state)
         self.predicted = torch.where(active[:, None], predicted[:, 0], self.predicted)
         self.state = tuple(torch.where(active[:, None], new, old) for new, old in zip(state, self.state, strict=True))
@@ -93,21 +93,21 @@ class GreedyTransducer:
 
 @torch.no_grad()
 def transducer_beam_search(model, encoded, beam_size, max_symbols=MAX_SYMBOLS):
-    """The most probable token sequences of one utterance, by time-synchronous beam search.
+    """Find the most probable token sequences of one utterance by time-synchronous beam search.
 
-    A sequence's probability is the sum over all its alignments that the beam holds. SpeechBrain's searcher keeps each
-    alignment as a hypothesis of its own, and does not end where the blank is never among the best tokens of a frame.
+    The probability of a sequence is the sum over all its alignments in the beam. SpeechBrain's searcher keeps every
+    alignment as a separate hypothesis, and does not end if the blank is never among the best tokens of a frame.
 
     Parameters
     ----------
     model : summarymixing.lobes.TransducerModel
-        What predicts; in evaluation mode.
+        The model, in evaluation mode.
     encoded : torch.Tensor
         (T, D), output of the encoder without padding.
     beam_size : int
-        Hypotheses kept.
+        Number of hypotheses.
     max_symbols : int
-        Tokens that one frame may give.
+        Most tokens per frame.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def transducer_beam_search(model, encoded, beam_size, max_symbols=MAX_SYMBOLS):
             log_probs = model.join(frame.expand(len(hypotheses), -1), network.outputs(hypotheses))
             scores = torch.log_softmax(log_probs, -1, dtype=torch.float64)
             scores += torch.tensor(list(open_hypotheses.values()), dtype=torch.float64, device=scores.device)[:, None]
-            # The blank ends a hypothesis' stay at this frame; it may have come there by several alignments.
+            # The blank ends a hypothesis at this frame; several alignments may end in the same hypothesis.
             for hypothesis, score in zip(hypotheses, scores[:, model.blank_index].tolist(), strict=True):
                 finished[hypothesis] = _log_add(finished.get(hypothesis), score)
             if symbols == max_symbols:
@@ -167,12 +167,12 @@ class _PredictorCache:
         return torch.stack([self.known[hypothesis][0] for hypothesis in hypotheses])
 
     def forget_all_but(self, hypotheses):
-        """Free what no longer can be extended."""
+        """Free the states of all other sequences, which cannot be extended any more."""
         self.known = {hypothesis: self.known[hypothesis] for hypothesis in hypotheses}
 
 
 def _log_add(a, b):
-    """log(exp(a) + exp(b)); None stands for -inf."""
+    """log(exp(a) + exp(b)); None means -inf."""
     if a is None:
         return b
     high, low = max(a, b), min(a, b)
@@ -185,11 +185,11 @@ class TransducerSearcher(nn.Module):
     Parameters
     ----------
     model : summarymixing.lobes.TransducerModel
-        What predicts; in evaluation mode.
+        The model, in evaluation mode.
     beam_size : int
-        1 is greedy.
+        Number of hypotheses; 1 is greedy.
     max_symbols : int
-        Tokens that one frame may give.
+        Most tokens per frame.
 
     Raises
     ------
@@ -201,14 +201,14 @@ class TransducerSearcher(nn.Module):
         super().__init__()
         if beam_size < 1 or max_symbols < 1:
             raise ValueError(f"beam_size={beam_size} and max_symbols={max_symbols} must be at least 1.")
-        # In a tuple, so that its parameters are those of `modules.model` alone: counted, and averaged over processes,
-        # once.
+        # In a tuple, which PyTorch does not search for modules: the parameters belong to `modules.model` only, and are
+        # counted, and averaged over processes, once.
         self._model = (model,)
         self.beam_size = beam_size
         self.max_symbols = max_symbols
 
     def forward(self, encoded, wav_lens=None):
-        """Decode.
+        """Decode a padded batch.
 
         Parameters
         ----------
@@ -220,9 +220,11 @@ class TransducerSearcher(nn.Module):
         list of list of int
             The best tokens of each utterance.
         None
-            Where SpeechBrain's searchers return a mean score.
-        list, list
-            All the hypotheses of each utterance, and their log-probabilities; two Nones when greedy.
+            In place of the mean score of SpeechBrain's searchers.
+        list of list of list of int, or None
+            All hypotheses of each utterance; None if greedy.
+        list of list of float, or None
+            Their log-probabilities; None if greedy.
         """
         (model,) = self._model
         encoded, counts = frames_and_counts(encoded, wav_lens)
