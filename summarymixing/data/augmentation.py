@@ -12,16 +12,16 @@ from summarymixing.utils.errors import InputError
 
 
 def augment_on(augmenter, device):
-    """Let SpeechBrain's ``SpeedPerturb`` resample where the waveforms are.
+    """Make SpeechBrain's ``SpeedPerturb`` resample on the device of the waveforms.
 
-    Unless its YAML file says otherwise it takes them to the CPU, and the GPU waits for that at every step.
+    By default it moves them to the CPU, and the GPU waits for that at every step.
 
     Parameters
     ----------
     augmenter : speechbrain.augment.augmenter.Augmenter
-        Changed.
+        Changed in place.
     device : str or torch.device
-        Of the waveforms.
+        Device of the waveforms.
 
     Examples
     --------
@@ -41,18 +41,18 @@ def augment_on(augmenter, device):
 class ColouredNoise(nn.Module):
     """Adds Gaussian noise whose spectrum falls by a random slope, at a random level.
 
-    SpeechBrain's ``AddNoise`` without noise recordings knows white noise alone, which is easy to tell from speech.
+    SpeechBrain's ``AddNoise`` without recordings adds only white noise, which is easy to distinguish from speech.
 
     Parameters
     ----------
     snr_low, snr_high : float
-        Speech over noise power in dB, drawn uniformly for each utterance.
+        Signal-to-noise ratio in dB, drawn uniformly for each utterance.
     slope_low, slope_high : float
         Noise power falls with frequency f as ``1 / f ** slope``: 0 is white, 1 pink, 2 brown.
     probability : float
         Fraction of utterances that get noise.
     sample_rate : int
-        In Hz.
+        Hz.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class ColouredNoise(nn.Module):
         wavs : torch.Tensor
             (B, samples), zero at padding.
         lengths : torch.Tensor
-            (B,) real length of each row over the longest.
+            (B,) real length of each row divided by that of the longest.
 
         Returns
         -------
@@ -87,14 +87,14 @@ class ColouredNoise(nn.Module):
         draws = torch.rand(3, batch, 1, device=wavs.device)
         snr = self.snr[0] + draws[0] * (self.snr[1] - self.snr[0])
         slope = self.slope[0] + draws[1] * (self.slope[1] - self.slope[0])
-        # 1.024 s blocks, shaped and repeated end to end: the spectrum of noise needs no longer transform.
+        # Blocks of 1.024 s, filtered one by one: noise needs no longer transform.
         block = 16384
         white = torch.randn(batch, -(-samples // block), block, device=wavs.device)
         spectrum = torch.fft.rfft(white)
         frequency = torch.fft.rfftfreq(block, 1 / self.sample_rate, device=wavs.device).clamp(min=50.0)
         spectrum = spectrum * (frequency ** (-slope / 2)).unsqueeze(1)
         noise = torch.fft.irfft(spectrum, block).flatten(1)[:, :samples]
-        # Padding counts in neither power: the ratio is that of the utterance's own samples.
+        # Padding is left out of both powers: the ratio is over the utterance's own samples.
         real = torch.arange(samples, device=wavs.device) < _sample_counts(wavs, lengths)
         noise = noise * real
         ratio = wavs.square().sum(1, keepdim=True) / noise.square().sum(1, keepdim=True).clamp(min=1e-10)
@@ -103,23 +103,23 @@ class ColouredNoise(nn.Module):
 
 
 class BackgroundNoise(nn.Module):
-    """Adds a random piece of recorded noise, at a random volume.
+    """Adds a random part of recorded noise, at a random volume.
 
-    SpeechBrain's ``AddNoise`` reads recordings in an order of its own, which a resumed run would begin again. Here
-    everything is drawn from the step's generator, each utterance has a piece of its own, and the volume is that of
-    Speech Commands' published protocol: a factor, whatever the speech's.
+    SpeechBrain's ``AddNoise`` reads recordings in its own order, which a resumed run would start again. Here everything
+    is drawn from the generator of the step, each utterance gets another part, and the volume follows the published
+    protocol of Speech Commands: a random factor that does not depend on the volume of the speech.
 
     Parameters
     ----------
     folder : str
-        With .wav files, read at the first call. Of each only the part that Speech Commands' training set may use: the
-        silence of the other splits is cut from the rest.
+        Folder of .wav files, read at the first call. Only the part of each file that belongs to Speech Commands'
+        training set is used; the silence of the other splits comes from the rest.
     volume : float
         The noise is multiplied by a factor drawn uniformly from 0 to this.
     probability : float
         Fraction of utterances that get noise.
     sample_rate : int
-        In Hz.
+        Hz.
 
     Raises
     ------
@@ -158,21 +158,21 @@ class BackgroundNoise(nn.Module):
         which = torch.randint(len(self.sizes), (batch, 1), device=wavs.device)
         size, offset = self.sizes[which], (self.sizes.cumsum(0) - self.sizes)[which]
         times = torch.arange(samples, device=wavs.device)
-        # From a random place on; a recording that is too short begins again.
+        # From a random place on; a recording that is too short is repeated.
         noise = self.noise[offset + ((draws[0] * size).long() + times) % size]
         volume = torch.where(draws[1] < self.probability, draws[2] * self.volume, 0.0)
         return wavs + volume * noise * (times < _sample_counts(wavs, lengths))
 
 
 class TimeShift(nn.Module):
-    """Shifts each utterance by a random time within its own length, zeros where nothing is left.
+    """Shifts each utterance by a random time within its own length, and fills the gap with zeros.
 
     Parameters
     ----------
     seconds : float
         Largest shift to either side.
     sample_rate : int
-        In Hz.
+        Hz.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class TimeShift(nn.Module):
         self.samples = round(seconds * sample_rate)
 
     def forward(self, wavs, lengths):
-        """Shift waveforms (B, samples) of relative lengths (B,)."""
+        """Shift waveforms (B, samples) of relative lengths (B,); returns (B, samples)."""
         batch, samples = wavs.shape
         shift = torch.randint(-self.samples, self.samples + 1, (batch, 1), device=wavs.device)
         source = torch.arange(samples, device=wavs.device) - shift

@@ -11,7 +11,7 @@ from summarymixing.data.transcripts import dynamic_batches, manifest_dataset, pr
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
 
-# A piece of a long recording is read again and again: its recording stays in memory.
+# Pieces of a long recording are read again and again, so the recording stays in memory.
 _long_recording = functools.lru_cache(maxsize=16)(read_audio)
 
 
@@ -23,11 +23,11 @@ def read_piece(wav, duration, start, gain, sample_rate=16000):
     wav : str
         The audio file.
     duration, start : float
-        In seconds, ``start`` also as text. A recording that starts at 0 is read to its end.
+        Seconds; ``start`` may be text. With ``start`` 0 the recording is read to its end.
     gain : float
-        Factor; also as text.
+        Factor on the samples; may be text.
     sample_rate : int
-        In Hz.
+        Hz.
 
     Returns
     -------
@@ -56,12 +56,12 @@ def classification_dataset(manifest, targets, sample_rate=16000):
     Parameters
     ----------
     manifest : str or pathlib.Path
-        CSV with the columns ID, duration, wav and `targets`; start (seconds) and gain (factor) where recordings are
+        CSV with the columns ID, duration, wav and `targets`; also start (seconds) and gain (factor) if recordings are
         pieces of longer ones.
     targets : iterable of str
         The columns that hold labels.
     sample_rate : int
-        Of the waveforms, in Hz; files at another rate are resampled.
+        Sample rate of the waveforms in Hz; files at another rate are resampled.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def classification_dataset(manifest, targets, sample_rate=16000):
     if missing:
         raise InputError(f"{manifest}: has no column {missing[0]!r}; correct the key targets")
     pieces = "start" in columns
-    # Not functions made here: workers that are spawned, as on macOS, receive the dataset pickled.
+    # No local functions: spawned workers, as on macOS, get the dataset pickled.
     signal = functools.partial(read_piece if pieces else read_audio, sample_rate=sample_rate)
     takes = ["wav", "duration", "start", "gain"] if pieces else ["wav"]
     dataset.add_dynamic_item(signal, takes=takes, provides="sig")
@@ -94,21 +94,21 @@ def make_labels(dataset, targets, run_folder):
     dataset : DynamicItemDataset
         From :func:`classification_dataset`.
     targets : dict of str to int
-        Each target, and the outputs that the model has for it.
+        The targets, and the number of the model's outputs for each.
     run_folder : pathlib.Path
         Receives ``labels_<target>.txt``, SpeechBrain's ``CategoricalEncoder``.
 
     Raises
     ------
     InputError
-        If a target has more classes than outputs, or the folder holds other classes already.
+        If a target has more classes than outputs, or the folder already holds other classes.
     """
     for target, outputs in targets.items():
         counts = Counter(dataset.data[key][target] for key in dataset.data_ids)
         if len(counts) > outputs:
             raise InputError(
-                f"the training set has {len(counts)} classes of {target!r} and the model {outputs} outputs; raise that "
-                f'number: --targets "{{{target}: {len(counts)}}}"'
+                f"the training set has {len(counts)} classes of {target!r} but the model only {outputs} outputs; raise "
+                f'that number: --targets "{{{target}: {len(counts)}}}"'
             )
         encoder, file = CategoricalEncoder(), RunFolder(run_folder).labels(target)
         encoder.update_from_iterable(sorted(counts, key=lambda label: (-counts[label], label)))
@@ -123,19 +123,33 @@ def make_labels(dataset, targets, run_folder):
 
 
 def load_labels(run_folder, targets):
-    """The classes that :func:`make_labels` wrote: a ``CategoricalEncoder`` a target, by name."""
+    """Load the classes that :func:`make_labels` wrote.
+
+    Parameters
+    ----------
+    run_folder : pathlib.Path
+        The run folder.
+    targets : iterable of str
+        Names of the targets.
+
+    Returns
+    -------
+    dict of str to CategoricalEncoder
+        SpeechBrain's encoder of each target.
+    """
     run = RunFolder(run_folder)
     return {target: CategoricalEncoder.from_saved(run.labels(target)) for target in targets}
 
 
 def classification_splits(experiment, record, prepare):
-    """The data of a recipe: manifests, classes, and the training set's batches.
+    """Prepare the data of a classification recipe: manifests, classes, datasets, and batches of the training set.
 
     Parameters
     ----------
     experiment : summarymixing.experiment.load.Experiment
-        With ``sample_rate``, ``model`` and the keys of :func:`~summarymixing.data.transcripts.prepared_manifests` and
-        :func:`~summarymixing.data.transcripts.dynamic_batches` in its YAML file.
+        Its YAML file has ``sample_rate``, ``model`` and the keys of
+        :func:`~summarymixing.data.transcripts.prepared_manifests` and
+        :func:`~summarymixing.data.transcripts.dynamic_batches`.
     record, prepare
         As for :func:`~summarymixing.data.transcripts.prepared_manifests`.
 

@@ -1,4 +1,4 @@
-"""Small training sets: some minutes of a corpus, the same ones for every model that is trained on them."""
+"""Training subsets: some minutes of a corpus, the same clips for every model that is trained on them."""
 
 import hashlib
 from itertools import accumulate
@@ -8,18 +8,18 @@ from summarymixing.utils.errors import InputError
 
 
 def drawing_order(rows, seed=0):
-    """The order in which clips are drawn: at every length of it the speakers have had about the same time.
+    """Sort clips in the order in which they are drawn: in every beginning of it, speakers have about equal time.
 
-    A smaller subset is the beginning of a larger one, so it is contained in it. The order follows from the seed and the
-    names of the clips: it is the same on every machine and in whatever order a manifest lists them.
+    A smaller subset is the beginning of a larger one, and is therefore contained in it. The order depends only on the
+    seed and the names of the clips: it is the same on every machine and for every order of the manifest.
 
-    Clips without a speaker, such as the silence among spoken commands, are drawn among the others in proportion to
+    Clips without a speaker, such as the silence among spoken commands, are spread over the others in proportion to
     their share of the corpus.
 
     Parameters
     ----------
     rows : list of dict
-        With ``ID``, ``duration`` (seconds, also as text) and ``spk_id``, which may be empty or missing.
+        With ``ID``, ``duration`` (seconds, may be text) and ``spk_id``, which may be empty or missing.
     seed : int
         Chooses the order.
 
@@ -39,7 +39,7 @@ def drawing_order(rows, seed=0):
     for row in shuffled:
         if row.get("spk_id"):
             spoken.setdefault(row["spk_id"], []).append(row)
-    # Next is always a clip of whoever has had the least time; among equals, in the shuffled order.
+    # The next clip is always one of the speaker with the least time so far; ties are broken by the shuffled order.
     turns = {row["ID"]: before for own in spoken.values() for row, before in zip(own, _before(own), strict=True)}
     known = sorted((row for row in shuffled if row["ID"] in turns), key=lambda row: turns[row["ID"]])
     shares = {}
@@ -59,20 +59,20 @@ def draw_minutes(manifest, subset, minutes, seed=0):
     subset : str or pathlib.Path
         The CSV file to write: rows of `manifest`, in its order.
     minutes : float
-        At most this much is drawn, and less by no more than one clip.
+        The subset has at most this many minutes, and less than one clip fewer.
     seed : int
         Chooses the clips.
 
     Returns
     -------
     dict
-        What was drawn, for the record of a run: ``minutes`` and ``seed`` as given, ``utterances``, ``seconds``,
-        ``speakers`` (None where they are not known) and ``sha256`` of the sorted IDs, a line each.
+        The subset's description for the record of a run: ``minutes`` and ``seed`` as given, ``utterances``,
+        ``seconds``, ``speakers`` (None if they are not known) and ``sha256`` of the sorted IDs, one per line.
 
     Raises
     ------
     InputError
-        If there is less than that, or no clip is as short.
+        If the manifest has fewer minutes, or its first clip is longer than them.
 
     Examples
     --------
@@ -109,10 +109,10 @@ def draw_minutes(manifest, subset, minutes, seed=0):
 
 
 def _microseconds(row):
-    """As manifests write durations: whole numbers, whose sum is exact in any order."""
+    """Duration of a row as a whole number of microseconds: sums of them are exact in any order."""
     return round(float(row["duration"]) * 1e6)
 
 
 def _before(rows):
-    """Time of the rows before each."""
+    """Total time of the rows before each row, in microseconds."""
     return list(accumulate(map(_microseconds, rows), initial=0))[:-1]

@@ -1,4 +1,4 @@
-"""A sentencepiece tokenizer, trained inside the run."""
+"""A sentencepiece tokenizer: trained on the transcripts of a run, or copied from another model."""
 
 import hashlib
 import io
@@ -18,40 +18,40 @@ from summarymixing.utils.files import atomic_open
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 20  # letters in a message
+_SHOWN = 20  # letters that a message names
 
 
-#: Largest share of the training text's letters that the tokenizer of another model may lack.
+#: Largest fraction of the training text's letters that the tokenizer of another model may lack.
 MAX_UNKNOWN = 0.01
 
 
 def train_tokenizer(manifest, model_file, vocab_size, model_type="unigram", column="wrd", bos_index=-1, eos_index=-1):
-    """Train a tokenizer on the transcripts of a manifest, or keep the one that was trained on the same.
+    """Train a tokenizer on the transcripts of a manifest, or keep one that was trained on the same transcripts.
 
-    Whatever it encodes it decodes to the same text: sentencepiece's own default would rewrite it (NFKC). Piece 0 is the
-    unknown piece; CTC uses that index for its blank, so no target may contain it.
+    Encoded text is decoded to the same text: sentencepiece's default normalisation (NFKC) is turned off. Piece 0 is the
+    unknown piece. CTC uses that index for its blank, so that no target may contain it.
 
     Parameters
     ----------
     manifest : str or pathlib.Path
         CSV file of the training set.
     model_file : str or pathlib.Path
-        Where the model goes, in the run folder. ``.json`` beside it says what it was trained on.
+        The file to write, in the run folder. A ``.json`` file of the same name records what it was trained on.
     vocab_size : int or None
-        Pieces, the unknown piece included: the size of the model's output. None, for characters only: as many as the
-        text has.
+        Number of pieces, the unknown piece included: the size of the model's output. None, which only characters allow,
+        means as many as the text has.
     model_type : str
         "unigram", "bpe" or "char".
     column : str
         Column of the manifest that holds the text.
     bos_index, eos_index : int
-        Indices kept free for begin and end of sentence, which an attention decoder needs; -1 for none.
+        Indices reserved for begin and end of sentence, which an attention decoder needs; -1 for none.
 
     Raises
     ------
     InputError
-        If the text is too small for ``vocab_size``, ``vocab_size`` for its characters, or sentencepiece refuses for
-        another reason; if a training has begun with a tokenizer of other text.
+        If the text is too small for ``vocab_size``, if ``vocab_size`` is too small for its characters, if sentencepiece
+        fails for another reason, or if the run was already trained with a tokenizer of other text.
 
     Examples
     --------
@@ -78,10 +78,10 @@ def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_
         return
     if vocab_size is None and model_type != "char":
         raise InputError(
-            f"{manifest}: vocab_size=null is as many pieces as the text has, which only characters know; set the key "
-            f"vocab_size to a number of {model_type} pieces, such as 1000, or tokenizer_type to char"
+            f"{manifest}: vocab_size=null works only with tokenizer_type char; set the key vocab_size to a number of "
+            f"{model_type} pieces, such as 1000, or set tokenizer_type to char"
         )
-    # With characters sentencepiece makes no more pieces than there are: letters, the space, and what is kept free.
+    # With characters sentencepiece makes only as many pieces as there are: letters, the space, and reserved ones.
     most = len(set("".join(texts))) + 4
     model = io.BytesIO()
     try:
@@ -92,7 +92,7 @@ def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_
             model_type=model_type,
             character_coverage=1.0,
             normalization_rule_name="identity",
-            # In bytes; sentencepiece leaves out what is longer, and refuses a very small limit.
+            # In bytes; sentencepiece leaves out longer sentences, and refuses a very small limit.
             max_sentence_length=max(4192, *(len(text.encode()) + 1 for text in texts)),
             bos_id=bos_index,
             eos_id=eos_index,
@@ -122,7 +122,7 @@ def _train(manifest, model_file, vocab_size, model_type, column, bos_index, eos_
 
 
 def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1, manifest=None, column="wrd"):
-    """Copy the tokenizer of another model, or check that the one that is there is the same.
+    """Copy the tokenizer of another model into the run folder, or check that the copy there is the same.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1, 
         A local folder, or the name of a hub repository, that holds ``tokenizer.ckpt``; the YAML key
         ``tokenizer_source``.
     model_file : str or pathlib.Path
-        Where the copy goes, in the run folder. ``.json`` beside it says what it is for.
+        The file to write, in the run folder. A ``.json`` file of the same name records where it comes from.
     vocab_size, bos_index, eos_index : int
-        What the tokenizer must have; a ``vocab_size`` of None is what it has.
+        What the tokenizer must have; with a ``vocab_size`` of None any size is accepted.
     manifest : str or pathlib.Path, optional
         CSV file of the training set, whose letters the tokenizer must know.
     column : str
@@ -141,8 +141,8 @@ def fetch_tokenizer(source, model_file, vocab_size, bos_index=-1, eos_index=-1, 
     Raises
     ------
     InputError
-        If the tokenizer cannot be had or does not fit, if it lacks more than `MAX_UNKNOWN` of the letters of the
-        training text, or if a training has begun with another tokenizer or other text.
+        If the tokenizer cannot be found or does not fit, if it lacks more than the fraction `MAX_UNKNOWN` of the
+        letters of the training text, or if the run was already trained with another tokenizer or other text.
     """
     run_on_main(_fetch, args=[source, Path(model_file), vocab_size, bos_index, eos_index, manifest, column])
 
@@ -152,15 +152,15 @@ def _fetch(source, model_file, vocab_size, bos_index, eos_index, manifest, colum
     tokenizer = load_tokenizer(file)
     if vocab_size not in (None, tokenizer.get_piece_size()):
         raise InputError(
-            f"{file}: this tokenizer has {tokenizer.get_piece_size()} pieces and the key vocab_size={vocab_size}; set "
-            "the key vocab_size to that number"
+            f"{file}: this tokenizer has {tokenizer.get_piece_size()} pieces, but the key is vocab_size={vocab_size}; "
+            f"set it to {tokenizer.get_piece_size()}"
         )
     for key, expected, found in [
         ("bos_index", bos_index, tokenizer.bos_id()),
         ("eos_index", eos_index, tokenizer.eos_id()),
     ]:
         if expected != -1 and expected != found:
-            raise InputError(f"{file}: key {key}={expected}, but this tokenizer has it at {found}, text at {expected}")
+            raise InputError(f"{file}: key {key}={expected}, but {found} in this tokenizer; take another tokenizer")
     content = file.read_bytes()
     if model_file.is_file() and model_file.read_bytes() != content and RunFolder(model_file.parent).has_trained:
         raise InputError(
@@ -177,7 +177,7 @@ def _fetch(source, model_file, vocab_size, bos_index, eos_index, manifest, colum
 
 
 def _refuse_unknown_letters(file, tokenizer, manifest, texts):
-    """Refuse a tokenizer that would train on little but spaces; letters that it lacks are not in the targets."""
+    """Refuse a tokenizer that lacks many letters, because letters that it lacks are missing in the targets."""
     letters = Counter(char for text in texts for char in text if not char.isspace())
     unknown = {char: count for char, count in letters.items() if tokenizer.decode(tokenizer.encode(char)) != char}
     if not unknown:
@@ -187,7 +187,7 @@ def _refuse_unknown_letters(file, tokenizer, manifest, texts):
     lacks = f"this tokenizer lacks {len(unknown)} letters of {manifest}, {100 * share:.2g} % of its text: {shown}"
     if share > MAX_UNKNOWN:
         raise InputError(
-            f"{file}: {lacks}; set the key tokenizer_source to the tokenizer of text like this, or to null to train one"
+            f"{file}: {lacks}; set the key tokenizer_source to a tokenizer of similar text, or to null to train one"
         )
     logger.warning("%s: %s; they are left out of the targets", file, lacks)
 
@@ -201,19 +201,19 @@ def _fingerprint(texts):
 
 
 def _may_stay(model_file, origin, manifest):
-    """Whether the tokenizer that is there is the one that would be made; error if a training hangs on another text."""
+    """Whether the existing tokenizer is the one that would be made; an error if the run was trained on other text."""
     try:
         before = json.loads(_origin_file(model_file).read_text())
     except (OSError, ValueError):
-        before = {}  # a run made before this was recorded
+        before = {}  # a run of an earlier version, which did not record this
     if before == origin:
         return model_file.is_file()
     if not RunFolder(model_file.parent).has_trained:
         return False
     if before.get("training_text", origin["training_text"]) != origin["training_text"]:
         raise InputError(
-            f"{manifest}: its text is not the one that this run began to train on; restore those transcripts and "
-            "recordings to go on with the run, or train on the new ones in another --output_folder"
+            f"{manifest}: this run was trained on other transcripts; restore them and their recordings to resume it, "
+            "or train on the new ones in another --output_folder"
         )
     return model_file.is_file()
 
@@ -221,7 +221,7 @@ def _may_stay(model_file, origin, manifest):
 def _write(model_file, content, origin):
     with atomic_open(model_file, "wb") as file:
         file.write(content)
-    # After the model: what it was made from vouches for it.
+    # Written after the model, so that it never describes a model that is not there.
     with atomic_open(_origin_file(model_file)) as file:
         json.dump(origin, file, indent=2)
 
@@ -232,6 +232,17 @@ def _origin_file(model_file):
 
 def load_tokenizer(model_file, into=None):
     """Load a trained tokenizer, into an existing processor if one is given.
+
+    Parameters
+    ----------
+    model_file : str or pathlib.Path
+        The sentencepiece model.
+    into : sentencepiece.SentencePieceProcessor, optional
+        The processor that loads it; a new one by default.
+
+    Returns
+    -------
+    sentencepiece.SentencePieceProcessor
 
     Raises
     ------

@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def manifest_dataset(manifest):
-    """A dataset of the rows of a manifest; their ``duration`` is a number.
+    """Make a dataset of the rows of a manifest; their ``duration`` is a float.
 
-    SpeechBrain's own ``from_csv`` takes ``$word`` in a transcript or a path for a variable.
+    SpeechBrain's ``from_csv`` is not used, because it reads ``$word`` in a transcript or a path as a variable.
 
     Parameters
     ----------
@@ -48,25 +48,25 @@ def manifest_dataset(manifest):
 
 
 def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
-    """A dataset of ``id``, ``sig`` (waveform), ``tokens`` and ``wrd`` (text).
+    """Make a dataset of ``id``, ``duration``, ``sig`` (waveform), ``tokens`` and ``wrd`` (text).
 
     Parameters
     ----------
     manifest : str or pathlib.Path
         CSV with the columns ID, duration, wav, wrd.
     tokenizer : sentencepiece.SentencePieceProcessor
-        Text to tokens.
+        From text to tokens.
     sample_rate : int
-        Of the waveforms, in Hz; files at another rate are resampled.
+        Sample rate of the waveforms in Hz; files at another rate are resampled.
     blank_index : int
-        Left out of the targets: it is also the tokenizer's unknown piece.
+        Index of the blank, which is also the tokenizer's unknown piece; left out of the targets.
 
     Returns
     -------
     DynamicItemDataset
     """
     dataset = manifest_dataset(manifest)
-    # Not functions made here: workers that are spawned, as on macOS, receive the dataset pickled.
+    # No local functions: spawned workers, as on macOS, get the dataset pickled.
     dataset.add_dynamic_item(functools.partial(read_audio, sample_rate=sample_rate), takes="wav", provides="sig")
     encode = functools.partial(_token_tensor, tokenizer=tokenizer, blank_index=blank_index)
     dataset.add_dynamic_item(encode, takes="wrd", provides="tokens")
@@ -75,7 +75,22 @@ def asr_dataset(manifest, tokenizer, sample_rate=16000, blank_index=0):
 
 
 def encode_text(text, tokenizer, blank_index=0):
-    """Tokens of a transcript, without the blank; a list of int."""
+    """Encode a transcript without the blank.
+
+    Parameters
+    ----------
+    text : str
+        The transcript.
+    tokenizer : sentencepiece.SentencePieceProcessor
+        From text to tokens.
+    blank_index : int
+        Index of the blank.
+
+    Returns
+    -------
+    list of int
+        Its tokens.
+    """
     return [token for token in tokenizer.encode_as_ids(text) if token != blank_index]
 
 
@@ -84,23 +99,30 @@ def _token_tensor(text, tokenizer, blank_index):
 
 
 def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000, blank_index=0):
-    """Leave out utterances with fewer frames than CTC needs for their labels.
+    """Leave out utterances with fewer frames than CTC needs for their tokens.
 
-    Their loss would be infinite; SpeechBrain's ``ctc_loss`` makes that a silent zero.
+    Their loss would be infinite; SpeechBrain's ``ctc_loss`` silently makes it zero.
 
     Parameters
     ----------
     dataset : DynamicItemDataset
         From :func:`asr_dataset`.
     frame_counts : callable
-        Samples to frames, the model's own formula.
+        From samples to frames, the model's own formula.
+    tokenizer, sample_rate, blank_index
+        As in :func:`asr_dataset`.
 
     Returns
     -------
     DynamicItemDataset
-        What is left.
+        The remaining utterances.
     int
-        How many were left out; the log names them.
+        Number of utterances left out; the log names up to five.
+
+    Raises
+    ------
+    InputError
+        If no utterance remains.
     """
     kept, dropped = [], []
     for key in dataset.data_ids:
@@ -112,7 +134,7 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
         (kept if enough else dropped).append(key)
     if dropped:
         logger.warning(
-            "left out %d utterances whose transcript is longer than their frames: %s%s",
+            "left out %d utterances with fewer frames than CTC needs for their transcript: %s%s",
             len(dropped),
             ", ".join(dropped[:5]),
             ", ..." if len(dropped) > 5 else "",
@@ -123,17 +145,17 @@ def without_short_utterances(dataset, frame_counts, tokenizer, sample_rate=16000
 
 
 def asr_splits(experiment, record, prepare):
-    """The data of a recipe: manifests, a tokenizer, and the training set's batches.
+    """Prepare the data of a recognition recipe: manifests, tokenizer, datasets, and batches of the training set.
 
     Parameters
     ----------
     experiment : summarymixing.experiment.load.Experiment
-        With ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index`` and the
-        keys of :func:`prepared_manifests` and :func:`dynamic_batches` in its YAML file; ``tokenizer_source`` if it
-        may take another's tokenizer, ``bos_index`` and ``eos_index`` if its decoder needs them. Where ``vocab_size``
-        is null, its objects are built anew for the size that the text has: change none of them before.
+        Its YAML file has ``sample_rate``, ``model``, ``tokenizer``, ``tokenizer_type``, ``vocab_size``, ``blank_index``
+        and the keys of :func:`prepared_manifests` and :func:`dynamic_batches`; also ``tokenizer_source`` if the recipe
+        can use another model's tokenizer, ``bos_index`` and ``eos_index`` if its decoder needs them. If ``vocab_size``
+        is null, all objects are built again with the size of the tokenizer: do not change them before.
     record : summarymixing.experiment.record.RunRecord
-        Receives what the data are, and the number of utterances left out.
+        Receives a description of the data and the number of utterances left out.
     prepare : callable
         As for :func:`prepared_manifests`.
 
@@ -142,7 +164,7 @@ def asr_splits(experiment, record, prepare):
     DynamicItemDataset
         The training set.
     dict of str to DynamicItemDataset
-        All splits as they are: a run that shall overfit, to see that it can, is validated on what it learns.
+        All splits, nothing left out. The training set is among them, so that it can also be the validation set.
     ShortFirst
         Batches of the training set.
     """
@@ -177,28 +199,28 @@ def asr_splits(experiment, record, prepare):
 
 
 def prepared_manifests(experiment, record, prepare):
-    """Let the main process write the manifests of a recipe, and record what the data are.
+    """Let the main process write the manifests of a recipe, and record a description of the data.
 
     Parameters
     ----------
     experiment : summarymixing.experiment.load.Experiment
-        With ``data_folder``, ``train_splits``, ``train_minutes``, ``subset_seed``, ``valid_split``, ``test_splits``
-        and ``max_bad_fraction`` in its YAML file.
+        Its YAML file has ``data_folder``, ``train_splits``, ``train_minutes``, ``subset_seed``, ``valid_split``,
+        ``test_splits`` and ``max_bad_fraction``.
     record : summarymixing.experiment.record.RunRecord
-        Receives the key ``data``, with what :func:`~summarymixing.data.subsets.draw_minutes` has drawn.
+        Receives the key ``data``, with the return value of :func:`~summarymixing.data.subsets.draw_minutes` in it.
     prepare : callable
         ``prepare(data_folder, manifest_folder, splits, max_bad_fraction)`` writes them.
 
     Returns
     -------
     str
-        Name of the training set; of a part of it, such as ``train_10min``, if ``train_minutes`` is set.
+        Name of the training set; if ``train_minutes`` is set, that of the subset, such as ``train_10min``.
     dict of str to pathlib.Path
         The manifest of each split, the training set's among them.
     """
     hparams, run = experiment.hparams, RunFolder(experiment.run_folder)
     train_split = "+".join(hparams["train_splits"])
-    # The validation set may be tested as well.
+    # The validation set may also be a test set.
     splits = list(dict.fromkeys([train_split, hparams["valid_split"], *hparams["test_splits"]]))
     run_on_main(prepare, args=[hparams["data_folder"], run.manifests, splits, hparams["max_bad_fraction"]])
     manifests = {split: run.manifest(split) for split in splits}
@@ -207,7 +229,7 @@ def prepared_manifests(experiment, record, prepare):
         whole, train_split = manifests[train_split], f"{train_split}_{minutes:g}min"
         kept = {split: manifests[split] for split in [hparams["valid_split"], *hparams["test_splits"]]}
         manifests = {train_split: run.manifest(train_split), **kept}
-        # Only the main process, which writes the record, learns what was drawn.
+        # Only the main process, which writes the record, gets the description.
         arguments = [whole, manifests[train_split], minutes, hparams["subset_seed"]]
         drawn = {"train_subset": run_on_main(draw_minutes, args=arguments)}
     record.set("data", {**describe(manifests), **drawn})
@@ -215,22 +237,22 @@ def prepared_manifests(experiment, record, prepare):
 
 
 def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None, seed=0, short_first_epochs=0):
-    """Batches of a bounded total duration, reshuffled every epoch.
+    """Make batches with a limited total duration, shuffled again in every epoch.
 
     Parameters
     ----------
     dataset : DynamicItemDataset
         With a ``duration`` in seconds.
     max_batch_length : float
-        Seconds a batch, padding included.
+        Most seconds per batch, padding included.
     num_buckets : int
-        Classes of similar length; with few of them batches stay far below their limit.
+        Number of length classes; with few of them batches stay far below their limit.
     max_batch_ex : int, optional
-        Utterances a batch.
+        Most utterances per batch.
     seed : int
-        Of the order.
+        Seed of the order.
     short_first_epochs : int
-        First epochs that go from the shortest batch to the longest.
+        Number of first epochs in which batches are sorted from the shortest to the longest.
 
     Returns
     -------
@@ -240,12 +262,12 @@ def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None
     Raises
     ------
     InputError
-        If an utterance is longer than a batch may be.
+        If an utterance is longer than ``max_batch_length``.
     """
     longest = max(dataset.data_ids, key=lambda key: dataset.data[key]["duration"])
     if dataset.data[longest]["duration"] > max_batch_length:
         raise InputError(
-            f"{dataset.data[longest]['wav']} lasts {dataset.data[longest]['duration']:.1f} s, more than a batch of "
+            f"{dataset.data[longest]['wav']} lasts {dataset.data[longest]['duration']:.1f} s, longer than a batch, "
             f"max_batch_length={max_batch_length} s; raise that key or leave long recordings out"
         )
 
@@ -265,16 +287,17 @@ def dynamic_batches(dataset, max_batch_length, num_buckets=50, max_batch_ex=None
 
 
 class ShortFirst(Sampler):
-    """Batches in the order of their length for some epochs, then shuffled.
+    """Batches sorted by length for the first epochs, then shuffled.
 
-    CTC finds its alignments on short utterances; on 8 s utterances alone a small model may spend epochs on blanks.
+    CTC learns to align on short utterances first; on utterances of 8 s alone a small model may predict only blanks for
+    several epochs.
 
     Parameters
     ----------
     ascending, shuffled : DynamicBatchSampler
-        The two orders.
+        The batches in both orders.
     epochs : int
-        First epochs in ascending order.
+        Number of first epochs in ascending order.
     """
 
     def __init__(self, ascending, shuffled, epochs):

@@ -13,14 +13,14 @@ from summarymixing.experiment.run_folder import RunFolder
 
 
 def unlabelled_dataset(manifest, sample_rate=16000):
-    """A dataset of ``id``, ``duration`` and ``sig`` (waveform).
+    """Make a dataset of ``id``, ``duration`` and ``sig`` (waveform).
 
     Parameters
     ----------
     manifest : str or pathlib.Path
-        CSV with the columns ID, duration, wav, start: recordings, or pieces of them.
+        CSV with the columns ID, duration, wav, start (seconds); a row is a recording or a piece of one.
     sample_rate : int
-        Of the waveforms, in Hz; files at another rate are resampled.
+        Sample rate of the waveforms in Hz; files at another rate are resampled.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def unlabelled_dataset(manifest, sample_rate=16000):
     [8000, 8000]
     """
     dataset = manifest_dataset(manifest)
-    # Not a function made here: workers that are spawned, as on macOS, receive the dataset pickled.
+    # No local function: spawned workers, as on macOS, get the dataset pickled.
     read = functools.partial(_read_piece, sample_rate=sample_rate)
     dataset.add_dynamic_item(read, takes=["wav", "start", "duration"], provides="sig")
     dataset.set_output_keys(["id", "duration", "sig"])
@@ -49,25 +49,24 @@ def _read_piece(wav, start, duration, sample_rate):
 
 
 def unlabelled_splits(experiment, record):
-    """The data of a pre-training: manifests, a training set with its batches, a validation set.
+    """Prepare the data of a pre-training: manifests, training set with its batches, validation set.
 
     Parameters
     ----------
     experiment : summarymixing.experiment.load.Experiment
-        With ``data_folder``, ``train_splits``, ``valid_split``, ``valid_share``, ``min_seconds``, ``max_seconds``,
-        ``max_bad_fraction`` and ``manifest_folder`` (where the lengths of all recordings are kept; null: in the run
-        folder) as :func:`~summarymixing.corpora.audio_folder.prepare` takes them, ``train_minutes``,
-        ``subset_seed``, ``sample_rate``, and the keys of
-        :func:`~summarymixing.data.transcripts.dynamic_batches` in its YAML file.
+        Its YAML file has ``data_folder``, ``train_splits``, ``valid_split``, ``valid_share``, ``min_seconds``,
+        ``max_seconds``, ``max_bad_fraction`` and ``manifest_folder`` (where the lengths of all recordings are kept;
+        null: in the run folder), as :func:`~summarymixing.corpora.audio_folder.prepare` takes them; ``train_minutes``,
+        ``subset_seed``, ``sample_rate``; and the keys of :func:`~summarymixing.data.transcripts.dynamic_batches`.
     record : summarymixing.experiment.record.RunRecord
-        Receives the key ``data``, with what :func:`~summarymixing.data.subsets.draw_minutes` has drawn.
+        Receives the key ``data``, with the return value of :func:`~summarymixing.data.subsets.draw_minutes` in it.
 
     Returns
     -------
     DynamicItemDataset
         The training set.
     DynamicItemDataset
-        The validation set, from its shortest utterance to its longest.
+        The validation set, sorted from the shortest utterance to the longest.
     ShortFirst
         Batches of the training set, shuffled from the first epoch on.
     """

@@ -127,7 +127,7 @@ def test_a_run_that_trains_keeps_its_tokenizer_and_refuses_other_text(write, man
     assert file.read_bytes() == before
     # Other letters, fewer utterances, the same words of other utterances.
     for changed in ([texts[0], "A bad BEAD"], texts[:1], texts[::-1]):
-        with pytest.raises(InputError, match="train.csv: its text is not the one.*restore.*another --output_folder"):
+        with pytest.raises(InputError, match="other transcripts; restore.*another --output_folder"):
             train_tokenizer(write(*changed), file, 9, "char")
     train_tokenizer(write(*texts), file, 9, "char")
     assert file.read_bytes() == before
@@ -162,7 +162,7 @@ def test_another_models_tokenizer_must_know_the_letters(write, source, tmp_path,
     assert "lacks 1 letters" in caplog.text and "É" in caplog.text
     assert mine.read_bytes() == (source / "tokenizer.ckpt").read_bytes()
     begin_training(mine.parent)
-    with pytest.raises(InputError, match="its text is not the one"):
+    with pytest.raises(InputError, match="this run was trained on other transcripts"):
         fetch_tokenizer(source, mine, None, manifest=write("AB C"))
 
 

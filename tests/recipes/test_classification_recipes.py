@@ -160,4 +160,4 @@ def test_data_that_do_not_fit_are_named(refused, command_line, corpora, tmp_path
     assert "test_archive=None: the split test-archive needs the unpacked folder" in line
     script = ROOT / "recipes/SLURP/SLU/classification/train.py"
     line = refused(script, *command_line(SLURP, output_folder=tmp_path / "slurp", targets="{scenario: 1}"))
-    assert "classes of 'scenario' and the model 1 outputs; raise that number: --targets \"{scenario:" in line
+    assert "classes of 'scenario' but the model only 1 outputs; raise that number: --targets \"{scenario:" in line

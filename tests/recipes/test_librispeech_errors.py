@@ -94,15 +94,15 @@ def no_network(monkeypatch):
 
 def test_a_hub_name_without_network(recipe, error, no_network):
     line = error(recipe["Hparam_file"], tokenizer_source="nobody/no-such-model")
-    assert "nobody/no-such-model: key tokenizer_source: no such folder, and tokenizer.ckpt cannot be had" in line
-    assert "download that model where there is a network and give its folder to tokenizer_source, or null" in line
+    assert "nobody/no-such-model: key tokenizer_source: no such folder, and tokenizer.ckpt cannot be downloaded" in line
+    assert "download that model on a machine with a network and set tokenizer_source to its folder, or to null" in line
     assert "no route to the hub" in line
 
 
 def test_a_language_model_of_the_hub_without_network(error, no_network):
     line = error(TRANSFORMER, language_model="nobody/no-such-model")
-    assert "nobody/no-such-model: key language_model: no such folder, and lm.ckpt cannot be had" in line
-    assert "give its folder to language_model, or null" in line
+    assert "nobody/no-such-model: key language_model: no such folder, and lm.ckpt cannot be downloaded" in line
+    assert "set language_model to its folder, or to null" in line
 
 
 def test_a_language_model_that_is_not_there(error, tmp_path):
@@ -131,7 +131,7 @@ def test_a_language_model_of_other_tokens(error, texts, tmp_path):
 
     train_tokenizer(texts, folder / "tokenizer.ckpt", 50, "bpe", bos_index=1, eos_index=2)
     line = error(TRANSFORMER, **lm)
-    assert f"{folder / 'tokenizer.ckpt'}: this tokenizer has 50 pieces and the key vocab_size=60" in line
+    assert f"{folder / 'tokenizer.ckpt'}: this tokenizer has 50 pieces, but the key is vocab_size=60" in line
 
     train_tokenizer(texts, folder / "tokenizer.ckpt", 60, "bpe", bos_index=1, eos_index=2)
     torch.save(LM(vocab=50).state_dict(), folder / "lm.ckpt")
@@ -149,9 +149,9 @@ def test_a_tokenizer_that_does_not_fit_is_named(texts, tmp_path):
     train_tokenizer(texts, source / "tokenizer.ckpt", 60, "bpe", bos_index=1, eos_index=2)
     fetch_tokenizer(source, mine, 60, 1, 2)
     assert mine.read_bytes() == (source / "tokenizer.ckpt").read_bytes()
-    with pytest.raises(InputError, match="tokenizer.ckpt: this tokenizer has 60 pieces and the key vocab_size=5000"):
+    with pytest.raises(InputError, match="this tokenizer has 60 pieces, but the key is vocab_size=5000"):
         fetch_tokenizer(source, mine, 5000, 1, 2)
-    with pytest.raises(InputError, match="key bos_index=3, but this tokenizer has it at 1"):
+    with pytest.raises(InputError, match="key bos_index=3, but 1 in this tokenizer"):
         fetch_tokenizer(source, mine, 60, 3, 2)
     mine.write_bytes(b"another")
     (mine.parent / "save/CKPT+2026-01-01+00-00-00+00").mkdir(parents=True)  # with which it has trained
