@@ -1,1 +1,1 @@
-"""One training loop for all objectives: the Brain, its schedulers, parameter groups and checks."""
+"""The training loop of all objectives: the Brain, schedulers, parameter groups, checks and alarms."""

@@ -1,4 +1,4 @@
-"""What stops a pre-training that cannot come to anything: collapse, and steps that are not finite."""
+"""Alarms that end a failed pre-training: collapse, and gradients that are not finite."""
 
 import math
 
@@ -6,23 +6,23 @@ import torch
 
 from summarymixing.utils.errors import InputError
 
-#: Below this, in each codebook, all frames have one target. An even choice between two has 2.
+#: Code perplexity per codebook below which nearly all frames have the same target; two equally frequent codes have 2.
 ONE_CODE = 1.5
-#: So few of the codes that could be in use, while nearly all predictions are right, make the task trivial.
+#: The task is trivial if less than this fraction of the possible codes is in use and more than this % is predicted.
 FEW_CODES, NEARLY_ALL = 0.1, 95.0
-#: So few of them, whatever is predicted, are worth a warning.
+#: If less than this fraction of the possible codes is in use, there is a warning, whatever the accuracy.
 TOO_FEW = 0.05
-#: A mean loss of a masked frame that says that there is nothing left to tell apart.
+#: Mean loss of a masked frame below which the candidates cannot differ any more.
 NO_LOSS = 1e-3
 
 
 def collapsed(step):
-    """Why a step's measures are those of a collapsed model, in a few words; None if they are not.
+    """Return in a few words why the statistics of a step are those of a collapsed model; None if they are not.
 
     Parameters
     ----------
     step : summarymixing.training.masked_frames.Step
-        Of one optimizer step or of a validation.
+        Statistics of one optimizer step or of a validation.
 
     Returns
     -------
@@ -42,19 +42,19 @@ def collapsed(step):
     if step.code_perplexity < ONE_CODE * step.groups:
         return f"{used}: nearly all frames have the same target"
     if step.loss < NO_LOSS:
-        return f"loss {step.loss:.2g}: there is nothing left to tell apart ({used})"
+        return f"loss {step.loss:.2g}: all candidates look the same ({used})"
     if step.accuracy > NEARLY_ALL and step.code_perplexity < FEW_CODES * step.most_codes:
         return f"accuracy {step.accuracy:.1f} % with {used}: the targets have become trivial"
     return None
 
 
 class FewCodesWarning:
-    """Says once that few codes are in use: no collapse, but what is learned from so few targets is little.
+    """Reports once that few codes are in use: this is no collapse, but little can be learned from few targets.
 
     Parameters
     ----------
     patience : int
-        Steps with few codes, one after the other, that are too many.
+        Number of consecutive steps with few codes after which it reports.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class FewCodesWarning:
         self.patience, self.steps = patience, 0
 
     def __call__(self, step):
-        """Judge a step; returns whether it is time to warn."""
+        """Judge the statistics of a step (a `Step`); returns whether to warn now."""
         self.steps = self.steps + 1 if step.code_perplexity < TOO_FEW * step.most_codes else 0
         due = self.steps == self.patience
         if due:
@@ -79,13 +79,13 @@ class FewCodesWarning:
 class CollapseAlarm:
     """Ends a training whose steps stay collapsed.
 
-    A single step may look so, with few frames or in the first steps; so many one after the other do not recover. While
-    the alarm is in doubt no checkpoint of mid-epoch is written, so that the last good one stays.
+    A single step may look collapsed, with few frames or at the beginning; many consecutive ones do not recover. While
+    the alarm is in doubt, no checkpoint is written within the epoch, so that the last good one stays.
 
     Parameters
     ----------
     patience : int
-        Collapsed steps, one after the other, that are too many.
+        Number of consecutive collapsed steps that ends the training.
 
     Examples
     --------
@@ -106,14 +106,19 @@ class CollapseAlarm:
         return self.steps > 0
 
     def __call__(self, step, number):
-        """Judge a step; returns why the training must end, or None.
+        """Judge a step.
 
         Parameters
         ----------
         step : Step
-            Its measures.
+            Statistics of the step.
         number : int
-            Optimizer steps until now.
+            Optimizer steps so far.
+
+        Returns
+        -------
+        str or None
+            Why the training must end, or None.
         """
         reason = collapsed(step)
         self.steps = self.steps + 1 if reason else 0
@@ -123,12 +128,12 @@ class CollapseAlarm:
 
 
 class NonFiniteAlarm:
-    """Counts steps that are left out because a gradient is NaN or infinite.
+    """Counts consecutive steps that are skipped because a gradient is NaN or infinite.
 
     Parameters
     ----------
     patience : int
-        How many of them, one after the other, are tolerated.
+        Largest number of consecutive skipped steps that is tolerated.
 
     Examples
     --------
@@ -141,14 +146,19 @@ class NonFiniteAlarm:
         self.patience, self.steps = patience, 0
 
     def __call__(self, gradient_norm, searching=False):
-        """Judge a step; returns whether there are too many.
+        """Judge a step.
 
         Parameters
         ----------
         gradient_norm : float
-            Of the step.
+            Norm of the step's gradients.
         searching : bool
-            The loss scale of float16 is on its way down, so that an overflow is no defect.
+            Whether float16's loss scale is still being lowered, so that an overflow is expected.
+
+        Returns
+        -------
+        bool
+            Whether too many steps were skipped.
         """
         left_out = not math.isfinite(gradient_norm) and not searching
         self.steps = self.steps + 1 if left_out else 0
@@ -161,12 +171,12 @@ def refuse_non_finite(model):
     Parameters
     ----------
     model : torch.nn.Module
-        What would be written.
+        The model to write.
 
     Raises
     ------
     InputError
-        Naming the first of them.
+        If there are any; names the first of them.
 
     Examples
     --------
@@ -178,10 +188,10 @@ def refuse_non_finite(model):
     summarymixing.utils.errors.InputError: bias of the model is NaN or infinite, so no checkpoint is written; ...
     """
     tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
-    # Of all at once: on a GPU each question waits for it.
+    # One check for all tensors: on a GPU each check waits for it.
     if tensors and not torch.stack([value.isfinite().all() for value in tensors.values()]).all():
         name = next(name for name, value in tensors.items() if not value.isfinite().all())
         raise InputError(
-            f"{name} of the model is NaN or infinite, so no checkpoint is written; the same command goes on from the "
-            "last one; if it ends here again, begin another --output_folder with a lower --lr or in --precision fp32"
+            f"{name} of the model is NaN or infinite, so no checkpoint is written; the same command resumes from the "
+            "last checkpoint; if it happens again, begin another --output_folder with a lower --lr or --precision fp32"
         )

@@ -1,4 +1,4 @@
-"""What a pre-training measures: sums over the batches of an optimizer step and all processes, means over steps."""
+"""Statistics of a pre-training: sums over the batches of an optimizer step and all processes, means over steps."""
 
 import math
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ _SCALARS = ("masked", "frames", "seconds", "loss", "correct", "chance")
 
 @dataclass
 class Step:
-    """What the batches of an optimizer step, or of a validation, add up to, over all processes.
+    """Statistics over all batches of an optimizer step, or of a validation, on all processes.
 
     Attributes
     ----------
     masked, frames : float
-        Masked frames that have a loss, real frames.
+        Number of masked frames that have a loss; number of real frames.
     seconds : float
-        Of speech, padding left out.
+        Seconds of speech without padding.
     loss : float
-        Mean of a masked frame.
+        Mean loss of a masked frame.
     accuracy, chance : float
-        Masked frames predicted right, and what guessing would reach; percent.
+        Correctly predicted masked frames, and those expected by chance, in percent.
     code_perplexity : float
-        Of the codes chosen for the masked frames, the sum over codebooks: between ``groups`` and ``codes``.
+        Perplexity of the codes chosen for the masked frames, summed over codebooks: between ``groups`` and ``codes``.
     probability_perplexity : float or None
-        The same of their mean probabilities; None for targets without any.
+        The same for the mean probabilities of the codes; None for targets without probabilities.
     groups, codes : int
-        Codebooks, and the codes of all of them together.
+        Number of codebooks; number of codes of all of them together.
     """
 
     masked: float
@@ -47,11 +47,11 @@ class Step:
 
     @property
     def most_codes(self):
-        """What the code perplexity can be at most, with so many masked frames."""
+        """Largest possible code perplexity for this number of masked frames."""
         return self.groups * min(self.codes / self.groups, self.masked)
 
     def row(self):
-        """What a log shows, by name."""
+        """The values for logs, a dict of str to float."""
         row = {"loss": self.loss, "accuracy": self.accuracy, "chance": self.chance}
         row |= {"masked_share": 100 * self.masked / max(1.0, self.frames), "code_perplexity": self.code_perplexity}
         if self.probability_perplexity is not None:
@@ -60,10 +60,10 @@ class Step:
 
 
 class StepSums:
-    """Adds batches up until a step is complete.
+    """Adds up the batches of a step.
 
-    Sums rather than means: the perplexity of a step is that of the codes of all its batches on all processes, and a
-    batch or a process with more masked frames counts for more.
+    It adds sums, not means: the perplexity of a step is that of the codes of all its batches on all processes, and
+    batches and processes are weighted by their numbers of masked frames.
 
     Examples
     --------
@@ -88,13 +88,13 @@ class StepSums:
         Parameters
         ----------
         output : PretrainingOutput
-            What the model gave.
+            The output of the model.
         seconds : float
-            Of speech in it.
+            Seconds of speech in the batch.
         """
         measured = torch.stack([tensor.detach().float() for tensor in (output.loss, output.correct, output.chance)])
         known = torch.tensor([output.masked, output.frames, seconds], dtype=measured.dtype)
-        known = known.to(measured.device, non_blocking=True)  # behind the forward pass, which nothing waits for
+        known = known.to(measured.device, non_blocking=True)  # queued after the forward pass, without waiting for it
         scalars, codes = torch.cat([known, measured]), output.code_counts.detach().float()
         probabilities = output.code_probabilities
         probabilities = None if probabilities is None else probabilities.detach().float()
@@ -105,9 +105,9 @@ class StepSums:
         self.batches += 1
 
     def close(self):
-        """Add what the other processes have, wait for the sums, and begin the next step.
+        """Add the sums of the other processes, return the statistics, and begin the next step.
 
-        Every process must call it, each after at least one batch.
+        Every process must call it, after at least one batch.
 
         Returns
         -------
@@ -140,10 +140,10 @@ class StepSums:
 
 @register_checkpoint_hooks
 class StepMeans:
-    """Means over optimizer steps, kept in checkpoints: an epoch that was interrupted has those of all its steps.
+    """Means over optimizer steps. They are in checkpoints, so that an interrupted epoch keeps those of all its steps.
 
-    Loss, accuracy, chance and masked share are those of all masked frames; perplexities and the gradient norm are means
-    over steps, since a perplexity depends on how many frames it is of.
+    Loss, accuracy, chance and masked share are over all masked frames. Perplexities and the gradient norm are means
+    over steps, because a perplexity depends on the number of its frames.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class StepMeans:
         self.clear()
 
     def clear(self):
-        """Begin anew."""
+        """Remove all steps."""
         self.sums = {}
 
     def add(self, step, gradient_norm, wall, waiting):
@@ -170,9 +170,9 @@ class StepMeans:
         step : Step
             The step.
         gradient_norm : float
-            Before clipping; a step whose norm is NaN or infinite is counted and enters no mean.
+            Norm before clipping; a step whose norm is NaN or infinite is counted, but is in no mean.
         wall, waiting : float
-            Seconds since the step before, and those of them that were spent waiting for data.
+            Seconds since the step before; seconds of them spent waiting for data.
         """
         finite = math.isfinite(gradient_norm) and math.isfinite(step.loss)
         values = {"steps": 1, "nonfinite_steps": not finite, "wall": wall, "waiting": waiting, "seconds": step.seconds}
@@ -186,7 +186,7 @@ class StepMeans:
             self.sums[key] = self.sums.get(key, 0) + value
 
     def row(self):
-        """What a log shows, by name; empty before the first step."""
+        """The values for logs, a dict of str to float; empty before the first step."""
         sums = self.sums
         if not sums:
             return {}
@@ -208,12 +208,21 @@ class StepMeans:
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Read the sums; those of a finished epoch are of no more use."""
+        """Read the sums; after the end of an epoch they start from zero."""
         self.sums = {} if end_of_epoch else torch.load(path)
 
 
 def one_line(row):
-    """A row as the log has it.
+    """Format the values of :meth:`Step.row` or :meth:`StepMeans.row` as one line of a log.
+
+    Parameters
+    ----------
+    row : dict of str to float
+        Values by name.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

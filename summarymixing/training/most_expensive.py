@@ -1,20 +1,20 @@
-"""The batches that need most memory, to be tried before all others."""
+"""Find the batches that need most memory, which are tried before the training starts."""
 
 
 def most_expensive_batches(batches, seconds):
-    """The batch with most padded speech, and the one that costs most where memory grows with the square of the length.
+    """Find the batch with most padded speech, and the most expensive one if memory grows with the square of the length.
 
     Parameters
     ----------
     batches : list of list of int
-        Batches of utterances, by their number.
+        Batches of utterance numbers.
     seconds : callable
-        Length of an utterance, by its number.
+        ``seconds(number)`` returns the length of an utterance.
 
     Returns
     -------
     list of list of int
-        One or two of them.
+        One or two of the batches.
 
     Examples
     --------

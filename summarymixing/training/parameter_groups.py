@@ -1,4 +1,4 @@
-"""Parts of a model with a learning rate of their own, and parts that stay frozen at first."""
+"""Parameter groups: parts of a model with their own learning rate, and parts that are frozen at first."""
 
 import math
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class ParameterGroup:
     Attributes
     ----------
     name : str
-        The submodule or parameter; empty for whatever no other group names.
+        Name of the submodule or parameter; empty for the group of all other parameters.
     lr : float
         Peak learning rate.
     frozen_until : float
-        Optimizer steps during which it does not train.
+        Number of optimizer steps during which the group stays frozen.
     parameters : list of torch.nn.Parameter
-        Those of no longer name.
+        Its parameters, except those of groups with a longer name.
     module : torch.nn.Module or None
         The submodule; None for a single parameter.
     """
@@ -37,14 +37,14 @@ class ParameterGroup:
 
 
 class ParameterGroups:
-    """What the YAML key ``parameter_groups`` says of a model.
+    """The parameter groups of a model, from the YAML key ``parameter_groups``.
 
-    Each group is named by a submodule or a parameter of the model, as ``named_modules()`` and ``named_parameters()``
-    call it. Where one name lies within another, the longer one counts. The schedule scales each group's learning rate
-    in proportion: a group whose ``lr`` is a tenth of the key ``lr`` has a tenth of the schedule's rate at every step.
+    The name of a group is that of a submodule or a parameter in ``named_modules()`` or ``named_parameters()``. If a
+    part of the model belongs to two groups, the longer name counts. The schedule scales all learning rates in
+    proportion: a group whose ``lr`` is a tenth of the key ``lr`` has a tenth of the schedule's rate at every step.
 
     A frozen group is in evaluation mode (no dropout, no augmentation, no running statistics), has no gradient, and is
-    left alone by the optimizer, weight decay included.
+    not changed by the optimizer, not even by weight decay.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class ParameterGroups:
     Raises
     ------
     InputError
-        If a name is no part of the model, or an option is unknown or of the wrong kind.
+        If a name is not a part of the model, or an option is unknown or has a value of the wrong kind.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class ParameterGroups:
             if not known or (known not in parameters and known not in modules):
                 parts = sorted({key.partition(".")[0] for key in parameters})
                 raise InputError(
-                    f"key parameter_groups: {name} is no part of the model; name a submodule or a "
-                    f"parameter as model.named_parameters() calls it: {', '.join(parts)}, or a part of these"
+                    f"key parameter_groups: {name} is not a part of the model; name a submodule or a "
+                    f"parameter as in model.named_parameters(): {', '.join(parts)}, or a part of these"
                 )
         names = sorted(options, key=lambda name: name.count("."))  # the whole before its parts
         members = {name: [] for name in ["", *names]}
@@ -94,30 +94,30 @@ class ParameterGroups:
         self.groups = [
             ParameterGroup(name, *options.get(name, (lr, 0)), members[name], modules.get(name)) for name in members
         ]
-        # Those frozen by whoever made the model stay so.
+        # Parameters that were frozen when the model was built stay frozen.
         self.trainable = {parameter for parameter in parameters.values() if parameter.requires_grad}
         begins = [p for group in self.groups if group.frozen_until <= 0 for p in group.parameters if p.requires_grad]
         if options and not begins:
             raise InputError(
-                "key parameter_groups: every parameter of the model is frozen at the first step; let a part train "
-                "from the start, such as the output layer"
+                "key parameter_groups: every parameter of the model is frozen at the first step; let a part, such as "
+                "the output layer, train from the start"
             )
 
     def __iter__(self):
         return iter(self.groups)
 
     def freeze(self, step):
-        """Freeze, and set free, what this step asks for; call it before every batch, behind ``model.train()``.
+        """Freeze and unfreeze the groups for a step; call it before every batch and after ``model.train()``.
 
         Parameters
         ----------
         step : int
-            Optimizer steps taken before.
+            Optimizer steps taken so far.
 
         Returns
         -------
         bool
-            Whether any parameter has a gradient from now on that had none, or the other way round.
+            Whether any parameter was frozen or unfrozen.
         """
         changed = False
         for group in self.groups:
@@ -136,14 +136,14 @@ class ParameterGroups:
         Parameters
         ----------
         groups : list of dict
-            As a PyTorch optimizer takes them. Parameters outside the model have the model's learning rate.
+            Parameter groups for a PyTorch optimizer. Parameters outside the model have the model's learning rate.
 
         Returns
         -------
         list of dict
-            The parts that are not empty.
+            The groups after the split, none of them empty.
         list of float
-            Learning rate of each part over that of the model.
+            Learning rate of each group divided by that of the model.
         """
         lr = self.groups[0].lr
         ratio = {parameter: group.lr / lr for group in self.groups for parameter in group.parameters if group.lr != lr}

@@ -4,19 +4,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 def running_average(decay):
-    """How PyTorch's ``AveragedModel`` brings an average up to date: exponentially, the first weights soon forgotten.
+    """Make an exponential update for PyTorch's ``AveragedModel`` that soon forgets the first weights.
 
-    Behind step n the decay is ``min(decay, (1 + n) / (10 + n))``: an average of 10,000 steps begins as one of few.
+    After step n the decay is ``min(decay, (1 + n) / (10 + n))``, so that a long average begins as an average of few
+    steps.
 
     Parameters
     ----------
     decay : float
-        0 to 1, the share of the average that a step leaves.
+        0 to 1, the fraction of the old average that remains after a step.
 
     Returns
     -------
     callable
-        For the argument ``multi_avg_fn``.
+        The argument ``multi_avg_fn``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Learning rates of a training: any of SpeechBrain's schedulers as a function of the optimizer's steps."""
+"""Learning rate schedules: any of SpeechBrain's schedulers as a function of the optimizer's steps."""
 
 import copy
 import inspect
@@ -9,7 +9,7 @@ from speechbrain.nnet.schedulers import TriStageLRSchedule
 
 from summarymixing.utils.errors import InputError
 
-#: What SpeechBrain's schedulers call the peak learning rate, the steps of the warm-up, all steps and all epochs.
+#: Argument names of SpeechBrain's schedulers for the peak learning rate, warm-up steps, all steps and all epochs.
 _NAMES = {
     "lr": ("lr", "lr_initial", "initial_value"),
     "warmup": ("num_warmup_steps", "n_warmup_steps", "warmup_steps", "warmup"),
@@ -22,34 +22,35 @@ _EACH_EPOCH = (["current_epoch"], ["metric_value"], ["optim_list", "current_epoc
 
 
 class Schedule:
-    """Any scheduler of SpeechBrain's, brought to any step of the training at which it may start or go on.
+    """Any scheduler of SpeechBrain, set to any step at which a training starts or resumes.
 
-    A checkpoint holds the number of steps alone: whatever the scheduler, its learning rate there is found by going
-    through the steps and epochs before. A run that is given more epochs so goes on along the schedule of all of them.
+    A checkpoint stores only the number of steps. For every scheduler the learning rate is recomputed by running through
+    all earlier steps and epochs. If a run is resumed with more epochs, it therefore continues on the schedule of all of
+    them.
 
     Each parameter group of the optimizer has the scheduler's learning rate times its own ratio.
 
     Parameters
     ----------
     scheduler : callable
-        A scheduler (``!new:``) or its factory (``!name:``). Both mean the same schedule: a factory only receives the
-        learning rate, the warm-up, the number of steps and of epochs as far as its arguments have them and the YAML
-        file leaves them out. Schedulers of epochs see the validation loss.
+        A scheduler (``!new:``) or its factory (``!name:``). A factory is called with the learning rate, the warm-up and
+        the numbers of steps and epochs, if it has such arguments and the YAML file does not give them. Schedulers that
+        are called per epoch get the validation loss.
     lr : float
         Peak learning rate, for a factory.
     warmup_fraction : float, optional
-        Fraction of the steps that warm up, for a factory.
+        Fraction of the steps in the warm-up, for a factory.
     steps : int
         Optimizer steps of the whole training.
     epochs : int
         Epochs of the whole training.
     ratios : list of float, optional
-        Learning rate of each parameter group over that of the schedule; all 1 by default.
+        Learning rate of each parameter group divided by that of the schedule; by default all 1.
 
     Raises
     ------
     InputError
-        If this is no scheduler, cannot be made, or ``warmup_fraction`` would have no effect.
+        If ``scheduler`` is not a scheduler or cannot be created, or ``warmup_fraction`` would have no effect.
 
     Examples
     --------
@@ -69,10 +70,10 @@ class Schedule:
             scheduler, warms_up = _make(scheduler, {"lr": lr, "warmup": warmup, "steps": steps, "epochs": epochs})
         if warmup_fraction is not None and not warms_up:
             raise InputError(
-                "key warmup_fraction does nothing: lr_schedule has a warm-up of its own, or none; leave that key out "
-                "(warmup_fraction: null), or give lr_schedule as !name: without its number of warm-up steps"
+                "key warmup_fraction has no effect: lr_schedule has its own warm-up, or none; set warmup_fraction to "
+                "null, or give lr_schedule as !name: without its number of warm-up steps"
             )
-        # A copy, because it counts its steps: the one in the YAML file's values may start another training.
+        # A copy, because schedulers count steps and the YAML file's scheduler may start another training.
         scheduler = copy.deepcopy(scheduler)
         # CyclicLRScheduler is called by this name.
         self.scheduler = getattr(scheduler, "on_batch_end", scheduler)
@@ -81,16 +82,16 @@ class Schedule:
         self.arguments = list(inspect.signature(self.scheduler).parameters)
         if self.arguments not in (*_EACH_STEP, *_EACH_EPOCH):
             raise InputError(
-                f"key lr_schedule: {type(scheduler).__name__} takes {', '.join(self.arguments) or 'nothing'}, as no "
-                "scheduler of speechbrain.nnet.schedulers does; use LinearWarmupScheduler or TriStageLRSchedule, for "
-                "example"
+                f"key lr_schedule: {type(scheduler).__name__} takes {', '.join(self.arguments) or 'nothing'}, unlike "
+                "the schedulers of speechbrain.nnet.schedulers; use one of these, such as LinearWarmupScheduler or "
+                "TriStageLRSchedule"
             )
         self.ratios = ratios
         self.done = 0
         self.group = {"lr": lr}
 
     def __call__(self, optimizer):
-        """Set the learning rate of the next step in each parameter group; return that of the schedule."""
+        """Set the learning rate of each parameter group for the next step; returns that of the schedule."""
         if self.arguments in _EACH_STEP:
             self.scheduler(*[SimpleNamespace(param_groups=[self.group]), self.done][: len(self.arguments)])
         self.done += 1
@@ -100,12 +101,12 @@ class Schedule:
         return self.group["lr"]
 
     def after_epoch(self, epoch, valid_loss):
-        """Let a scheduler of epochs choose the learning rate of the next one.
+        """Let a scheduler that is called per epoch choose the learning rate of the next epoch.
 
         Parameters
         ----------
         epoch : int
-            The one just finished, from 1.
+            Number of the finished epoch, from 1.
         valid_loss : float
             Its validation loss.
         """
@@ -119,21 +120,21 @@ class Schedule:
             self.group["lr"] = self.scheduler(*(values[name] for name in self.arguments))[1]
 
     def resume(self, optimizer, done, valid_losses=()):
-        """Go through the first ``done`` steps, at the start of which the optimizer has its own learning rate.
+        """Run through the first ``done`` steps, from the optimizer's own learning rate on.
 
         Parameters
         ----------
         optimizer : torch.optim.Optimizer
             Its learning rates are set.
         done : int
-            Steps taken.
+            Number of steps taken.
         valid_losses : list of float
             Validation losses of the finished epochs.
 
         Returns
         -------
         float
-            The schedule's learning rate at the last of them.
+            The schedule's learning rate at the last step taken.
         """
         self.group["lr"] = optimizer.defaults["lr"]
         if self.arguments == ["current_epoch"]:
@@ -148,7 +149,7 @@ class Schedule:
 
 
 def tri_stage(lr, warmup_steps, total_steps, hold_fraction=0.4, final_lr_scale=0.05):
-    """SpeechBrain's ``TriStageLRSchedule`` for as many steps as there are: warm up, hold, decay exponentially.
+    """Make SpeechBrain's ``TriStageLRSchedule`` for a number of steps: warm up, hold, decay exponentially.
 
     It is the schedule of wav2vec 2.0 (2006.11477, section 4.3): 10 % of the steps warm up, 40 % hold, the rest decay.
 
@@ -191,27 +192,27 @@ def tri_stage(lr, warmup_steps, total_steps, hold_fraction=0.4, final_lr_scale=0
     if hold_fraction < 0 or decay_steps < 1:
         raise InputError(
             f"key lr_schedule: of {total_steps} steps {warmup_steps} warm up and hold_fraction {hold_fraction} holds "
-            f"{hold_steps}, which leaves none to decay in; lower hold_fraction or the key warmup_fraction"
+            f"{hold_steps}, so that no step is left for the decay; lower hold_fraction or the key warmup_fraction"
         )
     return TriStageLRSchedule(lr, warmup_steps, hold_steps, decay_steps, total_steps, 0.01, final_lr_scale)
 
 
 def refuse_zero_rates(rates, first, total):
-    """Refuse a schedule that ends before the training: its last steps would teach nothing.
+    """Refuse a schedule that ends before the training, whose last steps would not change the model.
 
     Parameters
     ----------
     rates : list of float
-        Learning rates of the steps that are left.
+        Learning rates of the remaining steps.
     first : int
-        Steps taken before.
+        Number of steps taken before.
     total : int
-        Steps of the whole training.
+        Number of steps of the whole training.
 
     Raises
     ------
     InputError
-        If more than one step in a hundred has none.
+        If the learning rate is 0 or less in more than 1 % of all steps.
 
     Examples
     --------
@@ -221,13 +222,13 @@ def refuse_zero_rates(rates, first, total):
     if len(zero) > max(1, total / 100):
         raise InputError(
             f"key lr_schedule: from step {zero[0]} on the learning rate is 0 or less, but the training takes {total} "
-            "steps; give the schedule as many (its own numbers of steps in lr_schedule, or !name: for a schedule that "
-            "is made for the steps there are), or lower --number_of_epochs or --optimizer_step_limit"
+            "steps; give the schedule as many steps (in lr_schedule, or as !name: without numbers of steps, which are "
+            "then filled in), or lower --number_of_epochs or --optimizer_step_limit"
         )
 
 
 def _make(factory, values):
-    """Give a factory what its arguments ask for, but for what the YAML file gave; say also if it uses the warm-up."""
+    """Call a factory with the values that the YAML file does not give; also return whether it uses the warm-up."""
     parameters = inspect.signature(factory).parameters
     given = set(getattr(factory, "keywords", {}))
     chosen = {
@@ -240,5 +241,5 @@ def _make(factory, values):
     missing = [name for name, p in parameters.items() if p.default is inspect.Parameter.empty and name not in known]
     if missing:
         other = " (or the key warmup_fraction)" if set(missing) & set(_NAMES["warmup"]) else ""
-        raise InputError(f"key lr_schedule: give it also {', '.join(missing)}, below its !name: line{other}")
+        raise InputError(f"key lr_schedule: also give {', '.join(missing)}, below the !name: line{other}")
     return factory(**chosen), bool(set(chosen) & set(_NAMES["warmup"]))

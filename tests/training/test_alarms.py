@@ -31,7 +31,7 @@ GOOD = Step(
         ({"code_perplexity": 3.1}, None),  # low, but not one code in each codebook
         ({"code_perplexity": 2.9}, "nearly all frames have the same target"),
         ({"groups": 1, "codes": 8192, "code_perplexity": 1.4}, "nearly all frames have the same target"),
-        ({"loss": 0.0}, "nothing left to tell apart"),
+        ({"loss": 0.0}, "all candidates look the same"),
         ({"accuracy": 99.0, "code_perplexity": 39.0}, "the targets have become trivial"),
         ({"accuracy": 99.0}, None),  # a good model
         ({"accuracy": 68.0, "code_perplexity": 24.0}, None),
