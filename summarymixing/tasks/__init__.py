@@ -1,1 +1,1 @@
-"""Training objectives: one SpeechBrain Brain each."""
+"""Training objectives: one SpeechBrain Brain per objective."""

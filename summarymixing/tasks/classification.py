@@ -1,4 +1,4 @@
-"""Classification of utterances: one or several labels of each."""
+"""Classification of utterances, with one or several labels each."""
 
 import logging
 from collections import Counter
@@ -15,16 +15,21 @@ from summarymixing.training.task import Task
 
 logger = logging.getLogger(__name__)
 
-# In the place of a label that the training set has not.
+# Stands for a label that is not in the training set.
 _UNSEEN = -1
 
 
 class Classification(Task):
-    """Trains a :class:`~summarymixing.lobes.Classifier`, one or several targets at once.
+    """Trains a :class:`~summarymixing.lobes.Classifier` with one or several targets.
 
     The loss is the sum of the targets' cross-entropies. Besides the keys of :class:`~summarymixing.training.task.Task`
     the YAML file has ``label_smoothing``. The run folder holds the classes, from
     :func:`~summarymixing.data.labels.make_labels`.
+
+    Parameters
+    ----------
+    experiment, record
+        As for :class:`~summarymixing.training.task.Task`.
     """
 
     def __init__(self, experiment, record):
@@ -32,13 +37,13 @@ class Classification(Task):
         self.labels = load_labels(self.run_folder, self.hparams.model.targets)
 
     def compute_forward(self, batch, stage):
-        """For each target the scores of the classes that there are, (B, classes)."""
+        """For each target the scores (B, classes) of the classes of the training set."""
         scores, _ = self.network(stage)(*self.waveforms(batch, stage))
-        # The model may have outputs to spare.
+        # The model may have more outputs than there are classes.
         return {target: scores[target][:, : len(labels)] for target, labels in self.labels.items()}
 
     def compute_objectives(self, predictions, batch, stage):
-        """Sum of the cross-entropies, each a mean over the batch; outside training also remember the labels."""
+        """Sum of the cross-entropies, each a mean over the batch; outside training also store the predictions."""
         training = stage == sb.Stage.TRAIN
         if not training:
             self.keep(batch, predictions)
@@ -52,7 +57,7 @@ class Classification(Task):
         return loss
 
     def _evaluation_loss(self, predictions, batch):
-        """The mean over the utterances whose labels the training set has."""
+        """The mean over the utterances whose labels are all in the training set."""
         references = {target: self.references(batch, target, training=False) for target in predictions}
         losses = [
             cross_entropy(scores, references[target], ignore_index=_UNSEEN, reduction="none")
@@ -65,15 +70,15 @@ class Classification(Task):
         """Class numbers (B,), one for each row of :meth:`compute_forward`."""
         classes = self.labels[target].lab2ind
         references = torch.tensor([classes.get(label, _UNSEEN) for label in getattr(batch, target)])
-        references = references.to(self.device, non_blocking=True)  # made there, it would wait for the GPU
+        references = references.to(self.device, non_blocking=True)  # creating it there would wait for the GPU
         augment = self.augmenter(sb.Stage.TRAIN) if training else None
         if augment is not None:
-            # It may return several versions of each utterance.
+            # The augmenter may return several versions of each utterance.
             references = augment.replicate_labels(references)
         return references
 
     def keep(self, batch, predictions):
-        """Remember what a batch was taken for until the end of the stage."""
+        """Store the predictions for a batch until the end of the stage."""
         rows = [{"ID": name, "duration": float(batch.duration[i])} for i, name in enumerate(batch.id)]
         for target, scores in predictions.items():
             names = self.labels[target].ind2lab
@@ -86,14 +91,15 @@ class Classification(Task):
         return {f"{target}_accuracy": self.score(target)["accuracy"] for target in self.labels}
 
     def score(self, target):
-        """:func:`classification_scores` of what was classified last."""
+        """:func:`classification_scores` of the stored predictions for a target."""
         pairs = [(row[target], row[f"{target}_predicted"]) for row in self.scored]
         return classification_scores(pairs, self.labels[target])
 
     def test(self, name, dataset, loader):
         """Classify and score a test set, and print the accuracies.
 
-        The run folder receives ``predictions_<name>.csv``, a ``confusion_<name>_<target>.csv`` a target, and metrics.
+        The run folder receives ``predictions_<name>.csv``, one ``confusion_<name>_<target>.csv`` per target, and
+        metrics.
 
         Parameters
         ----------
@@ -107,8 +113,8 @@ class Classification(Task):
         Returns
         -------
         dict
-            What :func:`classification_scores` gives for each target, as ``<target>_accuracy`` and so on; ``loss``,
-            ``utterances``, ``rtf`` (seconds that one process takes for a second of audio), ``audio_seconds``.
+            The values of :func:`classification_scores` for each target, named ``<target>_accuracy`` and so on;
+            ``loss``, ``utterances``, ``rtf`` (seconds of one process per second of audio), ``audio_seconds``.
         """
         read = self.read_test_set(dataset, loader, name)
         result = {"utterances": len(self.scored), **read}
@@ -118,16 +124,16 @@ class Classification(Task):
             if not if_main_process():
                 continue
             print(
-                f"{self.record.data['experiment']} {name}: {target} {scores['accuracy']:.2f} % right, macro-F1 "
-                f"{scores['macro_f1']:.2f} % (always {labels.ind2lab[0]!r}: {scores['majority_accuracy']:.2f} % right)"
+                f"{self.record.data['experiment']} {name}: {target} accuracy {scores['accuracy']:.2f} %, macro-F1 "
+                f"{scores['macro_f1']:.2f} % (always {labels.ind2lab[0]!r}: {scores['majority_accuracy']:.2f} %)"
             )
             if scores["unseen"]:
                 logger.warning(
-                    "%s: the training set lacks the %s of %d of %d utterances; each counts as an error",
+                    "%s: for %d of %d utterances the %s is not in the training set; each counts as an error",
                     name,
-                    target,
                     scores["unseen"],
                     len(self.scored),
+                    target,
                 )
         if if_main_process():
             write_predictions(self.run_folder, name, self.scored, self.labels)
@@ -136,7 +142,7 @@ class Classification(Task):
 
 
 def classification_scores(pairs, labels):
-    """Score the labels of one target.
+    """Score the predictions for one target.
 
     Parameters
     ----------
@@ -149,8 +155,8 @@ def classification_scores(pairs, labels):
     -------
     dict
         In percent ``accuracy``, ``macro_f1`` (mean over the classes of references and predictions) and
-        ``majority_accuracy`` (of always predicting the class that is most frequent in training); ``unseen``,
-        utterances with a label that is not in the training set.
+        ``majority_accuracy`` (of always predicting the most frequent class of the training set); ``unseen``, the number
+        of utterances with a label that is not in the training set.
 
     Examples
     --------
@@ -173,7 +179,7 @@ def classification_scores(pairs, labels):
 
 
 def write_predictions(run_folder, name, rows, targets):
-    """Write ``predictions_<name>.csv`` and a ``confusion_<name>_<target>.csv`` a target into a run folder.
+    """Write ``predictions_<name>.csv`` and one ``confusion_<name>_<target>.csv`` per target into a run folder.
 
     Parameters
     ----------
@@ -182,7 +188,7 @@ def write_predictions(run_folder, name, rows, targets):
     name : str
         Name of the test set.
     rows : list of dict
-        With the keys ID and duration, and of each target ``<target>`` and ``<target>_predicted``.
+        With the keys ID and duration, and for each target ``<target>`` and ``<target>_predicted``.
     targets : iterable of str
         The targets.
     """

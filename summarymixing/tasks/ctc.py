@@ -9,7 +9,12 @@ from summarymixing.tasks.recognition import Recognition, ctc_frames, ctc_losses
 class CTC(Recognition):
     """Trains a :class:`~summarymixing.lobes.CTCModel`, and scores it by greedy decoding.
 
-    :meth:`test` also takes a searcher, such as :func:`~summarymixing.decoding.ngram.ctc_beam_search` makes.
+    :meth:`test` also takes a searcher, for example from :func:`~summarymixing.decoding.ngram.ctc_beam_search`.
+
+    Parameters
+    ----------
+    experiment, record
+        As for :class:`~summarymixing.training.task.Task`.
     """
 
     def compute_forward(self, batch, stage):
@@ -18,7 +23,10 @@ class CTC(Recognition):
         return self.network(stage)(wavs, lengths, self.chunks(stage))
 
     def compute_objectives(self, predictions, batch, stage):
-        """The CTC loss a token, a mean over the batch; outside training over its possible transcripts, and decode."""
+        """The CTC loss divided by the number of tokens, a mean over the batch.
+
+        Outside training the mean is over the utterances whose transcript is possible, and the batch is also decoded.
+        """
         log_probs, counts = predictions
         tokens, token_counts = self.targets(batch, stage)
         losses = ctc_losses(log_probs, tokens, counts, token_counts, self.hparams.blank_index)
@@ -26,7 +34,7 @@ class CTC(Recognition):
         if stage == sb.Stage.TRAIN:
             return losses.mean()
         if stage == sb.Stage.TEST and self.test_search is not None:
-            # SpeechBrain's searcher takes lengths over T and rounds down.
+            # SpeechBrain's searcher takes counts / T and rounds down.
             found = self.test_search(log_probs, (counts + 0.5) / log_probs.shape[1])
             self.keep(batch, [hypotheses[0].text for hypotheses in found])
         else:

@@ -25,13 +25,13 @@ from summarymixing.utils.seeds import step_seed
 
 logger = logging.getLogger(__name__)
 
-#: What checkpoints are chosen by. Under collapse chance rises with accuracy, and so a collapsed model is never chosen.
+#: Checkpoints are chosen by this. In a collapse chance rises with accuracy, so that a collapsed model is never chosen.
 BEST = "accuracy_above_chance"
 #: Hours of speech in an optimizer step of the published pre-trainings of wav2vec 2.0 and of 2407.13377.
 HOURS_PER_STEP = 1.6
-# Gradients are gathered of the loss over so many frames: of a size that float16 can hold, whatever the batch.
+# Gradients are accumulated of the loss divided by this many frames, so that float16 can hold them for any batch.
 _FRAMES = 1000.0
-# The epoch by whose number validation is seeded, so that every one masks the same frames.
+# The epoch number in the seed of every validation, so that all of them mask the same frames.
 _VALIDATION = 0
 
 
@@ -41,12 +41,13 @@ class Pretraining(Task):
     The gradient of an optimizer step is that of the loss summed over all masked frames of all its batches on all
     processes, divided by the number of these frames. The published trainings (2407.13377) step along the sum itself,
     summed over accumulated batches and averaged over processes. The direction is the same; Adam's steps do not depend
-    on the length of the gradient, but for ``eps``; ``max_grad_norm`` does: a limit of 100 for the sum over, say, 60,000
-    frames would be one of 0.002 here, and a limit here means the same for every batch size and number of processes.
+    on the length of the gradient, except for ``eps``; ``max_grad_norm`` does: a limit of 100 for a sum over, say,
+    60,000 frames would be one of 0.002 here, and a limit here means the same for every batch size and number of
+    processes.
 
     Besides the keys of :class:`~summarymixing.training.task.Task` the YAML file has ``average_decay``: that of the
-    running average of the weights, which then is what is validated, chosen and saved as ``model.ckpt``; null validates
-    and saves the weights of the last step. ``nonfinite_patience`` counts optimizer steps, one after the other.
+    running average of the weights, which is then validated, chosen and saved as ``model.ckpt``; null validates and
+    saves the weights of the last step. ``nonfinite_patience`` counts consecutive optimizer steps.
     """
 
     def __init__(self, experiment, record):
@@ -88,11 +89,11 @@ class Pretraining(Task):
         if hours >= HOURS_PER_STEP:
             return
         if total < HOURS_PER_STEP:
-            advice = "there is less speech than that in all"
+            advice = "the whole training set has less"
         else:
             advice = f"--grad_accumulation_factor {math.ceil(each * HOURS_PER_STEP / hours)} reaches it"
         logger.warning(
-            "%.3g h of speech in an optimizer step are less than the %.1f h of published pre-trainings: small steps "
+            "an optimizer step has %.3g h of speech, less than the %.1f h of published pre-trainings: small steps "
             "learn slowly or not at all; %s",
             hours,
             HOURS_PER_STEP,
@@ -163,14 +164,14 @@ class Pretraining(Task):
         self.sums = StepSums()
 
     def on_fit_batch_start(self, batch, should_step):
-        """Seed the step, and tell the model how far the training is."""
+        """Seed the step, and set the model's number of optimizer steps."""
         self.waiting += time.perf_counter() - self.ready_at
         super().on_fit_batch_start(batch, should_step)
         self.hparams.model.set_step(self.optimizer_step)
         self.names += [(name, round(float(seconds), 2)) for name, seconds in zip(batch.id, batch.duration, strict=True)]
 
     def check_loss_isfinite(self, loss):
-        """Nothing: the gradients of the whole step are judged, on all processes alike."""
+        """Do nothing: the gradients of the whole step are checked instead, in the same way on all processes."""
 
     def fit_batch(self, batch):
         """As the task's; what comes next is waiting for data."""
@@ -214,9 +215,9 @@ class Pretraining(Task):
                 },
             )
             raise InputError(
-                f"{self.run_folder}: the gradients of {self.nonfinite.steps} optimizer steps, one after the other, are "
-                f"NaN or infinite (nonfinite_patience is {self.nonfinite_patience}); the recordings of the last are in "
-                "run.json under 'stopped': look at them, or begin another --output_folder with a lower --lr or "
+                f"{self.run_folder}: the gradients of {self.nonfinite.steps} consecutive optimizer steps are NaN or "
+                f"infinite (nonfinite_patience is {self.nonfinite_patience}); run.json names the recordings of the "
+                "last step under 'stopped': look at them, or begin another --output_folder with a lower --lr or "
                 "--precision fp32; the weights of the last checkpoint are finite"
             )
         if self.few_codes(step):
@@ -257,7 +258,7 @@ class Pretraining(Task):
         self.since_line.clear()
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        """Nothing: steps are told of, not batches."""
+        """Do nothing: progress is logged per step, not per batch."""
 
     def update_average(self, loss, avg_loss):
         """The mean loss of the epoch's masked frames until now; outside training as SpeechBrain's."""
@@ -290,7 +291,7 @@ class Pretraining(Task):
         return self.evaluated.loss
 
     def _total(self):
-        # A process without a batch of its own has no codes to add, and cannot know how many there are.
+        # A process without a batch has no codes to add, and does not know their number.
         if all(gather(self.sums.batches)):
             return self.sums.close()
         raise InputError(

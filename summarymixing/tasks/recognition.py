@@ -1,4 +1,4 @@
-"""What the objectives of speech recognition share: augmented input, targets, transcripts, scores."""
+"""The base class of speech recognition objectives: targets, transcripts, scores; and the loss of CTC."""
 
 import logging
 
@@ -11,29 +11,29 @@ from summarymixing.training.task import Task
 
 logger = logging.getLogger(__name__)
 
-#: Percent: a validation that is worse than this behind a quarter of the training is on the plateau. Letters by their
-#: frequency alone score 72 to 75 % on real French speech, the first words that are heard about 65 %.
+#: A character error rate in % that is above this after a quarter of the training means that CTC is on its plateau. On
+#: real French speech, predicting letters by their frequency gives 72 to 75 %, the first recognised words about 65 %.
 PLATEAU_CER = 70.0
 
 
 def ctc_losses(log_probs, tokens, frame_counts, token_counts, blank_index=0):
-    """CTC's loss of each utterance, the sum over its tokens.
+    """Compute the CTC loss of each utterance, not divided by its number of tokens.
 
     Parameters
     ----------
     log_probs : torch.Tensor
         (B, T, V).
     tokens : torch.Tensor
-        (B, U) targets, padded with anything.
+        (B, U) targets, padded with any token.
     frame_counts, token_counts : torch.Tensor
         (B,) int64, real frames and tokens of each row, on the CPU.
     blank_index : int
-        The blank.
+        Index of the blank.
 
     Returns
     -------
     torch.Tensor
-        (B,); zero where the frames are too few for the tokens.
+        (B,); zero if an utterance has too few frames for its tokens.
 
     Examples
     --------
@@ -49,19 +49,19 @@ def ctc_losses(log_probs, tokens, frame_counts, token_counts, blank_index=0):
 
 
 def ctc_frames(tokens, token_counts):
-    """Frames that CTC needs for each transcript: one a token, one more between two equal ones.
+    """Count the frames that CTC needs for each transcript: one per token, and one between two equal tokens.
 
     Parameters
     ----------
     tokens : torch.Tensor
-        (B, U), padded with anything.
+        (B, U), padded with any token.
     token_counts : torch.Tensor
         (B,) real tokens of each row, on the CPU.
 
     Returns
     -------
     torch.Tensor
-        (B,) float on the CPU; infinity for an empty transcript, which no training set holds.
+        (B,) float on the CPU; infinity for an empty transcript, which never occurs in a training set.
 
     Examples
     --------
@@ -76,13 +76,13 @@ def ctc_frames(tokens, token_counts):
 
 
 class Recognition(Task):
-    """A Task that turns waveforms into text.
+    """The base class of tasks that turn waveforms into text.
 
     Besides the keys of :class:`~summarymixing.training.task.Task` the YAML file has ``tokenizer``, ``blank_index`` and
     ``chunk_sampler`` (SpeechBrain's ``DynChunkTrainConfigRandomSampler`` or null).
     """
 
-    #: What decodes the present test set; None for the task's own way.
+    #: Decodes the current test set; None for the task's default.
     test_search = None
 
     def targets(self, batch, stage):
@@ -90,17 +90,17 @@ class Recognition(Task):
         tokens, lengths = batch.tokens
         augment = self.augmenter(stage)
         if augment is not None:
-            # It may return several versions of each utterance.
+            # The augmenter may return several versions of each utterance.
             tokens, lengths = augment.replicate_multiple_labels(tokens, lengths)
         return tokens.to(self.device, non_blocking=True), (lengths.cpu() * tokens.shape[1]).round().long()
 
     def chunks(self, stage):
-        """What a frame may see in this batch: a ``DynChunkTrainConfig``, or None for everything."""
+        """Draw what a frame may see in this batch: a ``DynChunkTrainConfig``, or None for the whole utterance."""
         sampler = self.hparams.chunk_sampler
         return None if sampler is None else sampler(stage)
 
     def keep(self, batch, texts):
-        """Remember the transcripts of a batch until the end of the stage."""
+        """Store the transcripts of a batch until the end of the stage."""
         for row, text in enumerate(texts):
             self.scored.append(
                 {
@@ -112,11 +112,11 @@ class Recognition(Task):
             )
 
     def texts(self, decoded):
-        """Transcripts of lists of tokens."""
+        """Decode lists of tokens to transcripts, a list of str."""
         return [self.hparams.tokenizer.decode_ids(tokens) for tokens in decoded]
 
     def valid_metrics(self):
-        """Word and character error rates in percent, if anything was decoded."""
+        """Word and character error rates in percent; empty if nothing was decoded."""
         if not self.scored:
             return {}
         result = score(self.scored)
@@ -124,14 +124,14 @@ class Recognition(Task):
         return {"wer": result["wer"], "cer": result["cer"]}
 
     def _warn_of_a_plateau(self, cer):
-        """Say so where a quarter of the training has taught nearly nothing, and what to try."""
+        """Warn if the model has learned nearly nothing after a quarter of the training, and say what to try."""
         epochs = self.hparams.epoch_counter.limit
         if self.epoch is None or 4 * self.epoch < epochs or cer < PLATEAU_CER:
             return
         logger.warning(
-            "epoch %d of %d: the character error rate of the validation is still %.0f %%: the model has not learnt to "
-            "align. Try, one at a time: no augmentation of the waveforms until it does (clean_first_epochs, or "
-            "augment: null), a lower lr (a half), a longer warm-up (twice), short utterances first "
+            "epoch %d of %d: the character error rate of the validation set is still %.0f %%: the model has not "
+            "learned to align. Try one change at a time: no augmentation of waveforms at first (clean_first_epochs, "
+            "or augment: null), half the learning rate (lr), twice the warm-up, short utterances first "
             "(short_first_epochs: 2), more epochs or more data",
             self.epoch,
             epochs,
@@ -152,12 +152,12 @@ class Recognition(Task):
         loader : dict
             DataLoader arguments.
         search : callable, optional
-            Decodes, in place of the task's own way.
+            Decodes instead of the task's default.
 
         Returns
         -------
         dict
-            ``wer`` and ``cer`` in percent, ``loss``, ``rtf`` (seconds that one process decodes for a second of audio).
+            ``wer`` and ``cer`` in percent, ``loss``, ``rtf`` (seconds of one process per second of audio).
         """
         self.test_search = search
         read = self.read_test_set(dataset, loader, name)

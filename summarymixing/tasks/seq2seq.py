@@ -10,7 +10,7 @@ from summarymixing.utils.distributed import gather
 
 
 def shifted_tokens(tokens, token_counts, bos_index, eos_index):
-    """What the decoder reads and what it must say next.
+    """Make the decoder's input tokens and the tokens that it must predict next.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def shifted_tokens(tokens, token_counts, bos_index, eos_index):
     Returns
     -------
     torch.Tensor
-        (B, U + 1), the tokens behind ``bos_index``.
+        (B, U + 1), ``bos_index`` and then the tokens.
     torch.Tensor
-        (B, U + 1), the tokens before ``eos_index``.
+        (B, U + 1), the tokens and then ``eos_index``.
 
     Examples
     --------
@@ -49,8 +49,8 @@ class Seq2Seq(Recognition):
 
     Besides the keys of :class:`~summarymixing.tasks.recognition.Recognition` the YAML file has ``bos_index``,
     ``eos_index``, ``ctc_weight``, ``label_smoothing``, ``decoder`` and ``greedy_decoder`` (each a
-    :class:`~summarymixing.lobes.BeamSearch`, for test and validation) and ``valid_search_interval``, the epochs from
-    one validation by search to the next; the others tell the accuracy of the next token alone.
+    :class:`~summarymixing.decoding.BeamSearch`, for tests and for validation) and ``valid_search_interval``, the epochs
+    from one validation with decoding to the next; other validations only report the accuracy of the next token.
     """
 
     def compute_forward(self, batch, stage):
@@ -64,7 +64,7 @@ class Seq2Seq(Recognition):
         return shifted_tokens(tokens, token_counts, self.hparams.bos_index, self.hparams.eos_index)
 
     def compute_objectives(self, predictions, batch, stage):
-        """The joint loss; outside training also count right tokens and, where it is time for it, search."""
+        """The joint loss; outside training also count correct tokens and, in some epochs, decode."""
         (ctc, attention, encoded), frame_counts = predictions
         tokens, token_counts = self.targets(batch, stage)
         _, outputs = self.shifted(tokens, token_counts)
@@ -105,6 +105,6 @@ class Seq2Seq(Recognition):
             self.searcher = self.hparams.greedy_decoder
 
     def valid_metrics(self):
-        """Accuracy of the next token in percent, given the right ones before it; error rates if it was searched."""
+        """Accuracy of the next token in percent, given the reference tokens before it; error rates if decoded."""
         right, tokens = (sum(counts) for counts in zip(*gather((self.right, self.tokens)), strict=True))
         return {"accuracy": 100 * right / max(1, tokens), **super().valid_metrics()}

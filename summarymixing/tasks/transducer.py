@@ -9,20 +9,20 @@ from summarymixing.utils.errors import InputError
 
 
 def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
-    """Minus the log-probability of each transcript summed over its alignments, a mean over the batch.
+    """Compute minus the log-probability of each transcript over all its alignments, a mean over the batch.
 
-    In float32 whatever the autocast.
+    It is computed in float32 also under autocast.
 
     Parameters
     ----------
     logits : torch.Tensor
         (B, T, U + 1, V), not normalised.
     tokens : torch.Tensor
-        (B, U) targets, padded with anything.
+        (B, U) targets, padded with any token.
     frame_counts, token_counts : torch.Tensor
         (B,) int64, real frames and tokens of each row, on the CPU.
     blank_index : int
-        The blank.
+        Index of the blank.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
     >>> round(float(loss.exp()), 4)
     4.0
     """
-    # torchaudio wants tensors that end where the longest row ends.
+    # torchaudio needs tensors that end where the longest row ends.
     frames, length = int(frame_counts.max()), int(token_counts.max())
     with torch.autocast(logits.device.type, enabled=False):
         return rnnt_loss(
@@ -51,8 +51,8 @@ def transducer_loss(logits, tokens, frame_counts, token_counts, blank_index=0):
 class Transducer(Recognition):
     """Trains a :class:`~summarymixing.lobes.TransducerModel`, and scores it by greedy decoding.
 
-    The loss is that of the transducer; while CTC on the encoder helps, ``ctc_weight * CTC + (1 - ctc_weight) * it``,
-    both sums over an utterance and means over the batch.
+    The loss is ``ctc_weight * CTC + (1 - ctc_weight) * transducer`` in the first ``ctc_epochs`` epochs, then that of
+    the transducer alone. Both are sums over an utterance and means over the batch.
 
     Besides the keys of :class:`~summarymixing.tasks.recognition.Recognition` the YAML file has ``ctc_weight``,
     ``ctc_epochs`` (the first epochs that use CTC) and ``decoder``
@@ -65,7 +65,7 @@ class Transducer(Recognition):
             self._refuse_missing_lstm(key, context)
 
     def _refuse_missing_lstm(self, key, context):
-        """Ask for the prediction network's LSTM: oneDNN has none in 16 bits for some CPUs."""
+        """Try the prediction network's LSTM, because oneDNN has none in 16 bits for some CPUs."""
         try:
             with context:
                 self.hparams.model.predict_all(torch.zeros(1, 1, dtype=torch.long, device=self.device))
@@ -73,17 +73,17 @@ class Transducer(Recognition):
             if "primitive" not in str(error):
                 raise
             raise InputError(
-                f"--{key} {getattr(self, key)}: PyTorch has no LSTM in this type on this CPU; use --{key} fp32"
+                f"--{key} {getattr(self, key)}: PyTorch has no LSTM of this precision on this CPU; use --{key} fp32"
             ) from error
 
     def compute_forward(self, batch, stage):
-        """In training logits and CTC log-probabilities, else the encoder's output; with its frame counts."""
+        """In training logits and CTC log-probabilities, otherwise the encoder's output; and the frame counts."""
         wavs, lengths = self.waveforms(batch, stage)
         tokens = self.targets(batch, stage)[0] if stage == sb.Stage.TRAIN else None
         return self.network(stage)(wavs, lengths, self.chunks(stage), tokens)
 
     def compute_objectives(self, predictions, batch, stage):
-        """The loss, a mean over the batch, outside training the transducer's alone; there also decode."""
+        """The loss, a mean over the batch; outside training that of the transducer alone, and the batch is decoded."""
         output, counts = predictions
         tokens, token_counts = self.targets(batch, stage)
         if stage == sb.Stage.TRAIN:
@@ -95,14 +95,14 @@ class Transducer(Recognition):
 
     def _training_loss(self, logits, ctc_log_probs, counts, tokens, token_counts):
         blank = self.hparams.blank_index
-        # Weight 0 rather than no term: with several processes every parameter needs a gradient.
+        # Weight 0 instead of no term: with several processes every parameter needs a gradient.
         weight = self.hparams.ctc_weight if self.epoch <= self.hparams.ctc_epochs else 0.0
         loss = transducer_loss(logits, tokens, counts, token_counts, blank)
         ctc = ctc_losses(ctc_log_probs, tokens, counts, token_counts, blank).mean()
         return weight * ctc + (1 - weight) * loss
 
     def _evaluation_losses(self, encoded, counts, tokens, token_counts):
-        """Row by row: (B, T, U + 1, V) logits of a batch of long utterances need gigabytes."""
+        """Losses (B,), computed row by row: logits (B, T, U + 1, V) of long utterances need gigabytes."""
         model, losses = self.hparams.model, []
         for row, (frames, length) in enumerate(zip(counts.tolist(), token_counts.tolist(), strict=True)):
             one = slice(row, row + 1)

@@ -1,4 +1,4 @@
-"""Speech to semantics in one model: an encoder-decoder whose text is a frame."""
+"""Speech to semantics in one model: an encoder-decoder whose output is the text of an SLU frame."""
 
 import json
 from collections import Counter
@@ -11,23 +11,23 @@ from summarymixing.metrics.slu import slu_scores
 from summarymixing.tasks.seq2seq import Seq2Seq
 from summarymixing.utils.files import atomic_open
 
-#: Metrics of a validation; a test records all of them.
+#: Metrics of a validation; a test records all metrics.
 VALIDATED = ("scenario_accuracy", "action_accuracy", "intent_accuracy", "entity_f1", "slu_f1")
 
 
 class Understanding(Seq2Seq):
     """Trains an :class:`~summarymixing.lobes.EncoderDecoder` on frames, and scores them by SLURP's metrics.
 
-    The dataset's ``wrd`` is a frame as :class:`~summarymixing.corpora.semantic_frame.SemanticFrame` writes it.
-    Whatever the decoder says is read as one: a malformed prediction is a wrong one. The keys of the YAML file are
-    those of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
+    The dataset's ``wrd`` is the text of a :class:`~summarymixing.corpora.semantic_frame.SemanticFrame`. Every
+    prediction is parsed as one; a malformed prediction counts as wrong. The keys of the YAML file are those of
+    :class:`~summarymixing.tasks.seq2seq.Seq2Seq`; ``wer`` and ``cer`` are those of the frame's text.
     """
 
-    #: The scenario, the action and the intent that are most frequent in training.
+    #: The most frequent scenario, action and intent of the training set.
     majority = {}
 
     def train(self, train_set, valid_set, batch_sampler, valid_loader):
-        """As any task, and find out what is most frequent."""
+        """Find the most frequent labels of the training set, then train as any task."""
         frames = [SemanticFrame.from_text(train_set.data[key]["wrd"]) for key in train_set.data_ids]
         self.majority = {
             part: Counter(getattr(frame, part) for frame in frames).most_common(1)[0][0]
@@ -36,7 +36,7 @@ class Understanding(Seq2Seq):
         super().train(train_set, valid_set, batch_sampler, valid_loader)
 
     def valid_metrics(self):
-        """Those of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`, and of frames if it was searched."""
+        """The metrics of :class:`~summarymixing.tasks.seq2seq.Seq2Seq`, and those of frames if decoded."""
         metrics = super().valid_metrics()
         if self.scored:
             scores = frame_scores(self.scored)
@@ -59,7 +59,7 @@ class Understanding(Seq2Seq):
         dict
             The metrics of :meth:`~summarymixing.tasks.recognition.Recognition.test` and of
             :func:`~summarymixing.metrics.slu.slu_scores`; ``scenario_majority_accuracy`` and so on, in percent, of
-            always telling what is most frequent in training.
+            always predicting the most frequent label of the training set.
         """
         result = super().test(name, dataset, loader, search)
         scores = frame_scores(self.scored)
@@ -77,12 +77,17 @@ class Understanding(Seq2Seq):
 
 
 def frame_scores(rows):
-    """SLURP's metrics of decoded rows; see :func:`~summarymixing.metrics.slu.slu_scores`.
+    """Compute SLURP's metrics of decoded rows; see :func:`~summarymixing.metrics.slu.slu_scores`.
 
     Parameters
     ----------
     rows : list of dict
         With the frames' texts ``reference`` and ``hypothesis``.
+
+    Returns
+    -------
+    dict of str to float
+        In percent.
 
     Examples
     --------
@@ -94,16 +99,16 @@ def frame_scores(rows):
 
 
 def write_predictions(path, rows, files):
-    """Write a file of predictions as SLURP's evaluation tool reads them; an earlier one is replaced.
+    """Write a file of predictions for SLURP's evaluation tool; an existing file is replaced.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file, one line of JSON a recording: file, scenario, action and entities.
+        The file, one line of JSON per recording: file, scenario, action and entities.
     rows : list of dict
-        With ID, and hypothesis, the frame's text.
+        With ID and hypothesis (the frame's text).
     files : dict of str to str
-        Name of each ID's recording.
+        File name of the recording of each ID.
 
     Examples
     --------

@@ -179,11 +179,11 @@ def test_it_learns_and_files_what_it_told(task, tones, capsys):
     assert rows[0]["scenario"] == "deep" and rows[0]["scenario_predicted"] in TONES
     assert 80 < result["scenario_accuracy"] <= 100 * 11 / 12 and result["scenario_unseen"] == 1
     assert result["action_accuracy"] > result["action_majority_accuracy"] + 30 and result["utterances"] == 12
-    assert any("the training set lacks the scenario of 1 of 12 utterances" in line for line in warnings)
+    assert any("for 1 of 12 utterances the scenario is not in the training set" in line for line in warnings)
     run = json.loads((task.run_folder / "run.json").read_text())
     assert run["metrics"]["test"] == pytest.approx(result)
     assert run["epochs"][-1]["scenario_accuracy"] > 80 and math.isfinite(result["loss"])
-    assert f"scenario {result['scenario_accuracy']:.2f} % right" in capsys.readouterr().out
+    assert f"scenario accuracy {result['scenario_accuracy']:.2f} %" in capsys.readouterr().out
 
 
 def test_a_batch_of_unseen_labels_has_a_finite_loss(task, tones):
