@@ -1,1 +1,1 @@
-"""Tables and plots of recorded runs, and of published ones."""
+"""Tables and plots of recorded runs, and tables of published numbers."""

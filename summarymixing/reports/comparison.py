@@ -1,4 +1,4 @@
-"""Finished runs side by side: their quality with bootstrap intervals, what they cost, and what else differs."""
+"""Compare finished runs: error rates or accuracies with bootstrap intervals, cost, and differing settings."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Run:
     settings : dict
         Top-level keys of its ``hyperparams.yaml``, as `summarymixing.experiment.yaml_tree.comparable` gives them.
     references : dict
-        For each test set the reference of each utterance, by ID, in the order of the IDs.
+        For each test set the reference of each utterance by ID, sorted by ID.
     measures : dict
-        For each test set its measures by name, with a number for each utterance in the same order.
+        For each test set its measures by name; their utterances are in the same order.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def synthetic(self) -> bool:
-        """Whether its speech was generated."""
+        """Whether its speech is synthetic."""
         return self.record["data"]["synthetic"]
 
 
@@ -67,10 +67,14 @@ def read_run(folder: str | Path) -> Run:
     folder : str or pathlib.Path
         The run folder.
 
+    Returns
+    -------
+    Run
+
     Raises
     ------
     InputError
-        For a folder that is missing, holds no finished run, or lacks results or settings.
+        If the folder is missing, holds no finished run, or lacks results or settings.
     """
     files = RunFolder(folder)
     run = Run(files.path, RunRecord.read(files).data, {})
@@ -79,7 +83,7 @@ def read_run(folder: str | Path) -> Run:
             run, "this run is not finished" if run.record.get("finished") is None else "it has no metrics of a test set"
         )
     if "data" not in run.record:
-        raise _do_again(run, f"{files.record.name} does not tell its data")
+        raise _do_again(run, f"{files.record.name} does not describe its data")
     run.settings = files.settings()
     for split, metrics in run.record["metrics"].items():
         try:
@@ -90,7 +94,7 @@ def read_run(folder: str | Path) -> Run:
 
 
 def compare(runs: list[Run], command: list[str]) -> dict:
-    """Compare runs with the first of them.
+    """Compare runs with the first run.
 
     Parameters
     ----------
@@ -102,10 +106,10 @@ def compare(runs: list[Run], command: list[str]) -> dict:
     Returns
     -------
     dict
-        JSON: ``runs`` (one dict a run, its ``splits`` with ``utterances`` and ``measures``: of each its ``value`` and
-        ``interval`` in percent, and the ``difference`` to the first run in points with its ``difference_interval``),
-        ``synthetic``, ``notes``, ``bootstrap``, and the ``command``, ``commit``, ``dirty``, ``machine`` and
-        ``versions`` that made it.
+        For JSON: ``runs``, ``synthetic``, ``notes``, ``bootstrap``, and the ``command``, ``commit``, ``dirty``,
+        ``machine`` and ``versions`` of this comparison. ``runs`` has one dict per run; its ``splits`` have
+        ``utterances`` and ``measures``. A measure has its ``value`` and ``interval`` in percent, and the ``difference``
+        to the first run in percentage points with its ``difference_interval``.
 
     Raises
     ------
@@ -155,7 +159,7 @@ def compare(runs: list[Run], command: list[str]) -> dict:
 
 
 def _real_time_factor(metrics) -> float | None:
-    """Seconds of decoding for a second of audio, over all test sets."""
+    """Seconds of testing per second of audio, over all test sets."""
     if any(not split.get("rtf") or not split.get("audio_seconds") for split in metrics):
         return None
     audio = sum(split["audio_seconds"] for split in metrics)
@@ -163,13 +167,13 @@ def _real_time_factor(metrics) -> float | None:
 
 
 def _do_again(run: Run, problem: str) -> InputError:
-    # A run is resumed by its own command, which also tests it once more when it has nothing left to train.
+    # A run is resumed by its own command, which also repeats the tests if nothing is left to train.
     again = shlex.join(["python", *run.record["command"][-1]]) if run.record["command"] else "python train.py"
     return InputError(f"{run.folder}: {problem}; start it again: {again}")
 
 
 def _with_common_ids(runs: list[Run]) -> list[Run]:
-    """Know the utterances of all runs by name where older runs do and newer ones have paths, if the names suffice."""
+    """Identify utterances by file name if older runs have names and newer ones paths, and the names are unique."""
     runs = [replace(run, references=dict(run.references), measures=dict(run.measures)) for run in runs]
     for split in runs[0].references:
         found = [run.references.get(split, {}) for run in runs]
@@ -190,7 +194,7 @@ def _last_part(record_id: str, part: str) -> str:
 
 
 def _rename(run: Run, split: str, names: dict[str, str]) -> None:
-    """Give the utterances of a test set other IDs, {new: old}, and their order."""
+    """Give the utterances of a test set new IDs, from {new: old}, and sort them by these."""
     rows = {record_id: row for row, record_id in enumerate(run.references[split])}
     order = [rows[names[name]] for name in sorted(names)]
     run.references[split] = {name: run.references[split][names[name]] for name in sorted(names)}
@@ -207,20 +211,20 @@ def _refuse_other_tests(runs: list[Run]) -> None:
             for one, other in ((run, first), (first, run)):
                 if split not in one.references:
                     raise InputError(
-                        f"{one.folder}: has no metrics for {split}, which {other.folder} has; "
+                        f"{one.folder}: has no metrics of {split}, but {other.folder} has; "
                         "train both with the same test_splits, or leave one out"
                     )
             expected, found = first.references[split], run.references[split]
             differing = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
             if differing:
                 raise InputError(
-                    f"{run.folder}: its {split} is not that of {first.folder}: {len(differing)} utterances differ, "
-                    f"among them {differing[0]}; compare runs that were tested on the same data"
+                    f"{run.folder}: its {split} differs from that of {first.folder} in {len(differing)} utterances, "
+                    f"such as {differing[0]}; compare runs that were tested on the same data"
                 )
 
 
 def _labels(runs: list[Run]) -> list[str]:
-    """Names of experiments; with the seed, and then the folder, where that is not enough to tell runs apart."""
+    """Names of experiments, with the seed and then the folder added where names are equal."""
     labels = names = [run.experiment for run in runs]
     for more in ([f"seed {run.record.get('seed')}" for run in runs], [str(run.folder) for run in runs]):
         longer = [f"{name} ({word})" for name, word in zip(names, more, strict=True)]
@@ -229,7 +233,7 @@ def _labels(runs: list[Run]) -> list[str]:
 
 
 def _notes(runs: list[Run]) -> list[str]:
-    """What a reader of the numbers must know, a line each."""
+    """Notes for the reader of the numbers, one line each."""
     notes = []
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     differing = [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]
@@ -238,7 +242,7 @@ def _notes(runs: list[Run]) -> list[str]:
         notes.append(f"besides the mixer they differ in: {', '.join(differing)}")
     for label, run in zip(_labels(runs), runs, strict=True):
         if any(word.split("=")[0].startswith("--debug") for words in run.record["command"] for word in words):
-            notes.append(f"{label} was made with --debug: its numbers are those of a few batches")
+            notes.append(f"{label} was run with --debug: its numbers are those of a few batches")
     for key, warning in _CIRCUMSTANCES.items():
         if any(run.record.get(key) != runs[0].record.get(key) for run in runs):
             notes.append(f"they were made with different {warning}")
@@ -246,7 +250,7 @@ def _notes(runs: list[Run]) -> list[str]:
 
 
 def _of_mixer(key: str, runs: list[Run]) -> bool:
-    """Whether a key is the mixer or a part of it: nothing but the key ``mixer`` refers to it."""
+    """Whether a key is the mixer or a part of it, which means that only the key ``mixer`` refers to it."""
     refers = re.compile(rf"<{re.escape(key)}[>\[.]")
     users = {user for run in runs for user, value in run.settings.items() if refers.search(repr(value))}
     return key == "mixer" or users == {"mixer"}

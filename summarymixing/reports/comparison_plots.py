@@ -9,7 +9,7 @@ from summarymixing.reports.plot_styles import MARKERS, OKABE_ITO
 
 
 def draw(comparison: dict, measured: dict | None) -> Figure:
-    """Plot what was measured with its intervals, and beside them time and memory against input length.
+    """Plot the measures with their intervals, and next to them time and memory against input length.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ def _draw_quality(axes, comparison):
         measures = [measure for _, measure in measured_splits(comparison, place) if measure["compared"]]
         values = [measure["value"] for measure in measures]
         bounds = list(zip(*(measure["interval"] for measure in measures), strict=True))
-        # An interval from resampling need not hold the value itself, and a bar cannot be shorter than nothing.
+        # An interval from resampling need not contain the value itself, and an error bar cannot have negative length.
         below = [max(0, value - low) for value, low in zip(values, bounds[0], strict=True)]
         above = [max(0, high - value) for value, high in zip(values, bounds[1], strict=True)]
         axes.errorbar(where, values, [below, above], linestyle="none", capsize=5, label=run["label"], **_style(place))
         for x, value, high in zip(where, values, bounds[1], strict=True):
             top = max(value, high)
             axes.annotate(f"{value:.2f}", (x, top), (0, 5), textcoords="offset points", ha="center", rotation=angle)
-    # Below "test-clean", what its results were decoded with: "beam10".
+    # Below "test-clean" the way of decoding, such as "beam10".
     names = [split if len(titles) == 1 else f"{split}_{measure['title']}" for split, measure in shown]
     axes.set_xticks(range(len(shown)), [name.replace("_", "\n") for name in names], fontsize=11)
     axes.set_xlim(-0.6, len(shown) - 0.4)
@@ -65,7 +65,7 @@ def _draw_quality(axes, comparison):
 
 
 def _draw_lengths(times, memory, measured):
-    """Plot time and memory of each run against the length of the input; where memory ran out a line ends."""
+    """Plot time and memory of each run against the length of the input; a line ends where memory ran out."""
     for place in sorted({cell["run"] for cell in measured["cells"]}):
         cells = sorted((c for c in measured["cells"] if c["run"] == place), key=lambda c: c["seconds"])
         for step, line in (("forward+backward", "-"), ("forward", "--")):

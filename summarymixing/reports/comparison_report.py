@@ -11,7 +11,7 @@ STEPS = ("forward", "forward+backward")
 
 
 def report(comparison: dict, measured: dict | None, table) -> str:
-    """Write the tables and what must be known to read them, as Markdown.
+    """Write the tables and the notes that explain them, as Markdown.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def report(comparison: dict, measured: dict | None, table) -> str:
     parts.append(
         f"{sizes}. Intervals: paired bootstrap over utterances, {bootstrap['resamples']} resamples, seed "
         f"{bootstrap['seed']}. s/epoch: median of the epochs, training only. Peak memory: {' or '.join(kinds) or '-'}. "
-        "Real-time factor: seconds of testing for a second of audio, all test sets together."
+        "Real-time factor: seconds of testing per second of audio, over all test sets."
     )
     if measured:
         labels = [run["label"] for run in comparison["runs"]]
@@ -58,13 +58,13 @@ def title(comparison: dict) -> str:
 
 
 def measured_splits(comparison: dict, place: int = 0) -> list[tuple[str, dict]]:
-    """List the test sets of a run, each once for every measure, with the measures."""
+    """List every pair of a test set and a measure of a run (number ``place`` of the comparison)."""
     splits = comparison["runs"][place]["splits"]
     return [(split, measure) for split, result in splits.items() for measure in result["measures"].values()]
 
 
 def quality_rows(comparison: dict) -> list[list[str]]:
-    """Lay out a comparison as rows of text, one a run, the header first."""
+    """Lay out a comparison as rows of text, the header first, then one row per run."""
     percent = f"{100 * comparison['bootstrap']['confidence']:g} %"
     header = ["experiment", "parameters (M)"]
     for split, measure in measured_splits(comparison):
@@ -85,7 +85,7 @@ def quality_rows(comparison: dict) -> list[list[str]]:
 
 
 def speed_rows(measured: dict, labels: list[str]) -> list[list[str]]:
-    """Lay out measurements as rows of text, one a run and input length, the header first."""
+    """Lay out measurements as rows of text, the header first, then one row per run and input length."""
     rows = [["input", "run"]]
     for step in STEPS:
         rows[0] += [f"{step} (s) [quartiles]", "/ first"]
@@ -102,30 +102,30 @@ def speed_rows(measured: dict, labels: list[str]) -> list[list[str]]:
 
 
 def describe_speed(measured: dict) -> str:
-    """Say in one line what the numbers of `speed_rows` are."""
+    """Explain the numbers of `speed_rows` in one line."""
     totals = sorted({cell["rows"] * cell["seconds"] for cell in measured["cells"]})
     audio = " to ".join(f"{total:g}" for total in dict.fromkeys([totals[0], totals[-1]]))
     return (
-        f"Encoder and output layer on random audio, {audio} s of it in every batch; {measured['device']}, CPU threads "
+        f"Encoder and output layer on random audio, {audio} s in every batch; {measured['device']}, CPU threads "
         f"{measured['threads']}; medians of up to {measured['rounds']} rounds in which the runs take turns. Peak "
-        f"memory: growth of the {measured['memory_kind']} in one forward+backward, beside the loaded model and its "
+        f"memory: growth of the {measured['memory_kind']} in one forward+backward, without the loaded model and its "
         "input."
     )
 
 
 def describe_split(split: str, result: dict) -> str:
-    """Say how large a test set is, and what could be reached without listening."""
+    """Describe the size of a test set, and the accuracy of always predicting the most frequent class."""
     words = [f"{split}: {result['utterances']} utterances"]
     for measure in result["measures"].values():
         if measure["unit"]:
             words.append(f"{measure['total']:.0f} {measure['unit']}")
         if measure["baseline"] is not None:
-            words.append(f"{measure['title']} {measure['baseline']:.2f} % by always telling training's most frequent")
+            words.append(f"{measure['title']} {measure['baseline']:.2f} % by always predicting the majority class")
     return ", ".join(words)
 
 
 def number(value: float | None, digits: int, scale: float = 1) -> str:
-    """Format a number, or a dash where there is none.
+    """Format a number divided by ``scale``; a dash for None.
 
     Examples
     --------

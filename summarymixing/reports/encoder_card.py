@@ -1,4 +1,4 @@
-"""The card of an exported encoder: what it is, what it was trained on, how it learned."""
+"""The model card of an exported encoder: sizes, training data, learning curve."""
 
 from summarymixing.experiment.record import RunRecord
 from summarymixing.experiment.run_folder import RunFolder
@@ -20,7 +20,7 @@ _ROWS = 20
 
 
 def encoder_card(run_folder, encoder, licence="unknown"):
-    """The text of the card, in Markdown, with the metadata that model hubs read at its top.
+    """Write the text of the card in Markdown, with metadata for model hubs at the top.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def encoder_card(run_folder, encoder, licence="unknown"):
     encoder : SpeechEncoder
         Its encoder.
     licence : str
-        Of the weights, such as ``cc-by-4.0``; it follows from the data.
+        Licence of the weights, such as ``cc-by-4.0``; it follows from the data.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def encoder_card(run_folder, encoder, licence="unknown"):
             f"---\nlicense: {licence}\nlibrary_name: speechbrain\ntags: [speech, encoder, summarymixing]\n---\n",
             f"# {data.get('experiment')}\n",
             *facts,
-            "\n## How it learned\n",
+            "\n## Learning curve\n",
             _curve(epochs),
             "\n## Use\n",
             "```python\nfrom summarymixing.upstreams import RunUpstream\n",

@@ -1,4 +1,4 @@
-"""Where numbers come from: the command, the code and the machine, for every record that is not a run's."""
+"""Provenance of numbers: command, code and machine, for records of tools (a run has its own record)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from summarymixing.experiment.record import git_state, machine, versions, withou
 
 
 def provenance(command: list[str]) -> dict:
-    """Describe what makes a record, to be kept in it.
+    """Describe the command, the code and the machine that make a record.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def provenance(command: list[str]) -> dict:
     Returns
     -------
     dict
-        ``command``, ``commit`` and ``dirty`` (None where the package is no checkout), ``versions`` and ``machine``.
+        ``command``, ``commit`` and ``dirty`` (None if the package is not in a checkout), ``versions``, ``machine``.
 
     Examples
     --------

@@ -9,17 +9,21 @@ from summarymixing.utils.errors import InputError
 
 
 def read_utterances(manifest):
-    """Rows of a manifest, the shortest first, so that batches hold little padding.
+    """Read the rows of a manifest, sorted from the shortest to the longest, so that batches have little padding.
 
     Parameters
     ----------
     manifest : str or pathlib.Path
         CSV with the columns ID, duration, wav, wrd.
 
+    Returns
+    -------
+    list of dict of str to str
+
     Raises
     ------
     InputError
-        If there is no such file, or it holds no utterance.
+        If there is no such file, a column is missing, or it holds no utterance.
     """
     try:
         rows = read_manifest(manifest)
@@ -31,19 +35,19 @@ def read_utterances(manifest):
 
 
 def settings_of(chunks_ms, left_context_sizes):
-    """Every pair of a chunk and a left context; full context, which has no chunks, once.
+    """List every pair of a chunk size and a left context; full context, which has no chunks, is listed once.
 
     Parameters
     ----------
     chunks_ms : list of float or None
-        Chunks in milliseconds; None for the whole utterance at once.
+        Chunk sizes in milliseconds; None for the whole utterance.
     left_context_sizes : list of int or None
         Left contexts in chunks; None for all of the past.
 
     Returns
     -------
     list of (float or None, int or None)
-        Each once.
+        The pairs, without duplicates.
 
     Examples
     --------
@@ -55,7 +59,7 @@ def settings_of(chunks_ms, left_context_sizes):
 
 
 def error_rates(transcriber, rows, chunk_ms, left_context_size, batch_size=8):
-    """Decode with the chunk mask that a stream would have, which gives a stream's text, and score it.
+    """Decode with the chunk mask, which gives the same text as a stream, and compute error rates.
 
     Parameters
     ----------
@@ -64,11 +68,11 @@ def error_rates(transcriber, rows, chunk_ms, left_context_size, batch_size=8):
     rows : list of dict
         From `read_utterances`.
     chunk_ms : float or None
-        Chunk in milliseconds; None for the whole utterance at once.
+        Chunk size in milliseconds; None for the whole utterance.
     left_context_size : int or None
         Left context in chunks; None for all of the past.
     batch_size : int
-        Utterances.
+        Utterances per batch.
 
     Returns
     -------
@@ -86,14 +90,14 @@ def error_rates(transcriber, rows, chunk_ms, left_context_size, batch_size=8):
 
 
 def markdown(results, metric="wer"):
-    """One table a split: chunks down, left contexts across.
+    """Write one table per split, with chunk sizes as rows and left contexts as columns.
 
     Parameters
     ----------
     results : list of dict
         With ``split``, ``chunk_ms``, ``left_context_size`` and the metric.
     metric : str
-        What the cells hold.
+        Key of the metric in the cells.
 
     Returns
     -------

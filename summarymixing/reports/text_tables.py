@@ -1,4 +1,4 @@
-"""Rows of text as a table: in Markdown for files, in columns for a terminal."""
+"""Tables from rows of text: Markdown for files, columns for a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-#: A heading of a terminal's table is broken into lines where it is wider than this and than the cells below it.
+#: In a terminal's table, a heading is wrapped if it is wider than this and than the cells below it.
 NARROWEST_HEADING = 10
 
 

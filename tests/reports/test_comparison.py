@@ -158,7 +158,7 @@ def test_runs_from_before_paths_were_ids_are_paired_by_name(tmp_path, ending):
 def test_names_that_stand_for_several_recordings_are_not_paired(tmp_path):
     old, new = make_run(tmp_path / "old"), make_run(tmp_path / "new", "two")
     rename(new, [f"dev/{number}/u{min(number, 18):03}" for number in range(20)])
-    with pytest.raises(InputError, match="its easy is not that of.*same data"):
+    with pytest.raises(InputError, match="its easy differs from that of.*same data"):
         compared(old, new)
 
 
@@ -237,7 +237,7 @@ def test_a_key_that_only_the_mixer_uses_belongs_to_the_mixer(tmp_path):
         ({"peak_memory_kind": "CUDA memory allocated"}, "different kinds of memory"),
         ({"commit": "def"}, "different commits"),
         ({"versions": {"torch": "3"}}, "different versions"),
-        ({"command": [["train.py", "one.yaml", "--debug"]]}, "b) was made with --debug"),
+        ({"command": [["train.py", "one.yaml", "--debug"]]}, "b) was run with --debug"),
     ],
 )
 def test_circumstances_that_spoil_a_comparison_are_named(tmp_path, changes, word):
@@ -273,7 +273,7 @@ def test_no_run(tmp_path):
     missing = tmp_path / "missing"
     assert refusal(missing) == f"{missing}: no such folder; give the folder of a finished run"
     assert refusal(tmp_path) == (
-        f"{tmp_path}/run.json: missing, so {tmp_path} holds no finished run; train it to its end, or give the folder "
+        f"{tmp_path}/run.json: missing, so {tmp_path} holds no finished run; train it to the end, or give the folder "
         "of a finished run"
     )
     assert not (tmp_path / "missing").exists()
@@ -292,9 +292,9 @@ def test_a_run_that_must_be_started_again(tmp_path):
     edit(folder, metrics={"easy": {"wer": 3.0}})
     assert refusal(folder) == f"{folder}: run.json has no cer of easy; {again}"
     edit(folder, metrics={"easy": {"wer": 1.0, "cer": 1.0}})
-    assert refusal(folder) == f"{folder}: easy: WER 3.00 % by its utterances, 1.00 % by run.json; {again}"
+    assert refusal(folder) == f"{folder}: easy: WER is 3.00 % over its utterances, but 1.00 % in run.json; {again}"
     (folder / "run.json").write_text(json.dumps({key: value for key, value in whole.items() if key != "data"}))
-    assert refusal(folder) == f"{folder}: run.json does not tell its data; {again}"
+    assert refusal(folder) == f"{folder}: run.json does not describe its data; {again}"
     edit(folder, **whole)
     (folder / "hyperparams.yaml").unlink()
     assert refusal(folder).startswith(f"{folder}/hyperparams.yaml: missing, so {folder} holds no finished run; ")
@@ -314,7 +314,7 @@ def test_a_run_that_must_be_started_again(tmp_path):
 def test_transcripts_that_cannot_be_used(tmp_path, text):
     folder = make_run(tmp_path / "a")
     (folder / "transcripts_easy.csv").write_text(text)
-    assert "transcripts_easy.csv has no rows, an ID twice or a row without one of ID, reference, hyp" in refusal(folder)
+    assert "transcripts_easy.csv has no rows, or an ID twice, or a row without one of ID" in refusal(folder)
 
 
 def test_transcripts_that_cannot_be_read(tmp_path):
@@ -328,10 +328,10 @@ def test_transcripts_that_cannot_be_read(tmp_path):
 def test_runs_with_other_test_sets(tmp_path):
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", splits=("easy",))
     for folders in ((first, second), (second, first)):
-        assert refusal(*folders).startswith(f"{second}: has no metrics for hard, which {first} has; train both with")
+        assert refusal(*folders).startswith(f"{second}: has no metrics of hard, but {first} has; train both with")
     fewer = make_run(tmp_path / "c", count=18)
     assert refusal(first, fewer) == (
-        f"{fewer}: its easy is not that of {first}: 2 utterances differ, among them u018; "
+        f"{fewer}: its easy differs from that of {first} in 2 utterances, such as u018; "
         "compare runs that were tested on the same data"
     )
 
@@ -342,4 +342,4 @@ def test_runs_with_the_same_utterances_but_other_references(tmp_path):
     for row in rows:
         row["reference"], row["hypothesis"] = row["reference"].lower(), row["hypothesis"].lower()
     write_scored(second, "easy", rows)
-    assert "20 utterances differ, among them u000" in refusal(first, second)
+    assert "in 20 utterances, such as u000" in refusal(first, second)

@@ -83,7 +83,7 @@ def row_of(rows, name, **cells):
 
 def ours(rows):
     """Everything that is not empty in the columns of ours."""
-    return [cell for row in rows for column, cell in row.items() if column.endswith(", ours") and cell]
+    return [cell for row in rows for column, cell in row.items() if column.endswith(", this project") and cell]
 
 
 # Numbers of runs
@@ -97,15 +97,15 @@ def test_one_run_stands_beside_its_published_row(tmp_path):
         "encoder": "Conformer",
         "mixer": "SummaryMixing",
         "dev-clean, published": "2.8",
-        "dev-clean, ours": "2.00 (1 seed)",
+        "dev-clean, this project": "2.00 (1 seed)",
         "test-clean, published": "2.1",
-        "test-clean, ours": "2.25 (1 seed)",
+        "test-clean, this project": "2.25 (1 seed)",
         "test-other, published": "5.1",
-        "test-other, ours": "5.00 (1 seed)",
+        "test-other, this project": "5.00 (1 seed)",
         "GPU h, published": "98",
-        "GPU h, ours": "8 (1 seed)",  # 4 processes for 2 hours
+        "GPU h, this project": "8 (1 seed)",  # 4 processes for 2 hours
         "GB, published": "21",
-        "GB, ours": "21.3 (1 seed)",
+        "GB, this project": "21.3 (1 seed)",
         "source": "arXiv 2307.07421, authors' published result table",
     }
     assert len(ours(rows)) == 5
@@ -117,14 +117,14 @@ def test_seeds_are_averaged_with_their_sample_standard_deviation(tmp_path):
     rows, _ = table("librispeech_encoder_decoder", tmp_path)
     # (0.4 ** 2 + 0.1 ** 2 + 0.5 ** 2) / 2 = 0.21, and its root is 0.458
     row = row_of(rows, "conformer_summarymixing")
-    assert row["test-clean, ours"] == "2.40 ± 0.46 (3 seeds)"
-    assert row["test-other, ours"] == ""
+    assert row["test-clean, this project"] == "2.40 ± 0.46 (3 seeds)"
+    assert row["test-other, this project"] == ""
 
 
 def test_a_baseline_without_published_numbers_has_a_row(tmp_path):
     rows, _ = table("librispeech_encoder_decoder", make_run(tmp_path / "a", "conformer_mhsa"))
     row = row_of(rows, "conformer_mhsa")
-    assert row["test-clean, published"] == row["source"] == "" and row["test-clean, ours"] == "2.25 (1 seed)"
+    assert row["test-clean, published"] == row["source"] == "" and row["test-clean, this project"] == "2.25 (1 seed)"
 
 
 def test_without_runs_every_cell_of_ours_is_empty():
@@ -136,18 +136,18 @@ def test_without_runs_every_cell_of_ours_is_empty():
 def test_hours_and_memory_of_a_processor_are_not_those_of_a_gpu(tmp_path):
     make_run(tmp_path / "a", peak_memory_kind="resident memory of the process")
     row = row_of(table("librispeech_encoder_decoder", tmp_path)[0], "conformer_summarymixing")
-    assert row["GPU h, ours"] == row["GB, ours"] == "" and row["dev-clean, ours"]
+    assert row["GPU h, this project"] == row["GB, this project"] == "" and row["dev-clean, this project"]
 
 
 def test_copies_count_once_and_a_newer_run_of_a_seed_replaces_the_older(tmp_path):
     make_run(tmp_path / "a", rates={"test-clean": 3.0})
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
     rows, notes = table("librispeech_encoder_decoder", tmp_path, tmp_path / "a")
-    assert row_of(rows, "conformer_summarymixing")["test-clean, ours"] == "3.00 (1 seed)" and notes == []
+    assert row_of(rows, "conformer_summarymixing")["test-clean, this project"] == "3.00 (1 seed)" and notes == []
     newer = {"started": "2026-03-01T00:00:00+00:00", "finished": "2026-03-02T00:00:00+00:00"}
     make_run(tmp_path / "again", rates={"test-clean": 2.5}, **newer)
     rows, notes = table("librispeech_encoder_decoder", tmp_path)
-    assert row_of(rows, "conformer_summarymixing")["test-clean, ours"] == "2.50 (1 seed)"
+    assert row_of(rows, "conformer_summarymixing")["test-clean, this project"] == "2.50 (1 seed)"
     assert f"{tmp_path / 'again'} has the same seed and is newer" in notes[0]
 
 
@@ -159,7 +159,7 @@ def test_copies_count_once_and_a_newer_run_of_a_seed_replaces_the_older(tmp_path
     [
         ({"data": {"synthetic": True, "hours": HOURS}}, "synthetic speech"),
         ({"data": {"hours": HOURS}}, "synthetic speech"),
-        ({"data": None}, "does not tell its data"),
+        ({"data": None}, "does not describe its data"),
         ({"data": {"synthetic": False, "hours": {"train-clean-100": 100.6}}}, "not trained on the 960.9 h"),
         ({"data": {"synthetic": False, "hours": dict.fromkeys(HOURS, 940.0)}}, "not trained on the 960.9 h"),
         ({"metrics": {"test-clean": {"wer": 2.0, "utterances": 2619}}}, "LibriSpeech's 2620 utterances"),
@@ -243,12 +243,12 @@ def test_parameters_count_on_any_data_and_by_their_options(tmp_path):
     make_run(tmp_path / "n", "contextnet", ())
     rows, notes = table("librispeech_parameters", tmp_path)
     row = row_of(rows, "conformer_summarymixing")
-    assert (row["encoder (M), published"], row["encoder (M), ours"]) == ("68.0", "68.0 (1 seed)")
-    assert (row["whole (M), published"], row["whole (M), ours"]) == ("101.3", "101.2 (1 seed)")
+    assert (row["encoder (M), published"], row["encoder (M), this project"]) == ("68.0", "68.0 (1 seed)")
+    assert (row["whole (M), published"], row["whole (M), this project"]) == ("101.3", "101.2 (1 seed)")
     four = row_of(rows, "branchformer_summarymixing", options='--mixer "{nhead: 4}"')
-    assert (four["encoder (M), published"], four["encoder (M), ours"]) == ("71.9", "71.9 (1 seed)")
-    assert row_of(rows, "branchformer_summarymixing", options="")["encoder (M), ours"] == ""
-    assert row_of(rows, "contextnet")["encoder (M), ours"] == "70.0 (1 seed)"
+    assert (four["encoder (M), published"], four["encoder (M), this project"]) == ("71.9", "71.9 (1 seed)")
+    assert row_of(rows, "branchformer_summarymixing", options="")["encoder (M), this project"] == ""
+    assert row_of(rows, "contextnet")["encoder (M), this project"] == "70.0 (1 seed)"
     assert len(notes) == 1 and "made with --mixer {nhead:1}" in notes[0]
 
 
@@ -262,7 +262,7 @@ def test_streaming_cells_by_chunk_and_left_context(tmp_path, left_key):
         (row["chunk"], row["left context"]): (row["self-attention, published"], row[column])
         for row in rows
         for column in row
-        if column == "self-attention, rotary positions, ours" and row[column]
+        if column == "self-attention, rotary positions, this project" and row[column]
     }
     assert notes == [] and len(ours(rows)) == len(mine) == 3
     assert mine["full", "full"] == ("2.72", "2.50 (1 seed)")
@@ -291,14 +291,14 @@ def test_program_lists_prints_and_writes(tmp_path, capsys):
     assert lines[0].startswith("**LibriSpeech 960 h")
     assert "| 2.8 | 2.00 (1 seed) | 2.1 | 2.25 (1 seed) |" in " ".join(printed.out.split())
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    assert printed.err == f"{runs}/b: left out: made without --language_model, the published numbers with it\n"
+    assert printed.err == f"{runs}/b: left out: made without --language_model, unlike the published numbers\n"
 
     output = tmp_path / "new" / "table.csv"
     main(["librispeech_encoder_decoder", str(runs), "--format", "csv", "--output", str(output)])
     assert capsys.readouterr().out == f"written: {output}\n"
     rows = list(csv.DictReader(io.StringIO(output.read_text())))
     row = row_of(rows, "conformer_summarymixing")
-    assert row["dev-clean, published"] == "2.8" and row["dev-clean, ours"] == "2.00"
+    assert row["dev-clean, published"] == "2.8" and row["dev-clean, this project"] == "2.00"
     assert row["dev-clean, ours: standard deviation"] == "" and row["dev-clean, ours: seeds"] == "1"
     assert row_of(rows, "conformer_mhsa")["dev-clean, ours: seeds"] == ""
 

@@ -1,1 +1,1 @@
-"""Published result tables beside what recorded runs hold."""
+"""Published result tables beside the results of recorded runs."""

@@ -1,6 +1,7 @@
-"""Runs beside published numbers: which of them count, and the table as Markdown and as CSV.
+"""Published tables with the results of runs: which runs count, and the table as Markdown and as CSV.
 
-A run counts for a row if it is that experiment, finished, on the table's data, and with no other option than the row's.
+A run counts for a row if it is a finished run of the row's experiment, on the table's data, with no other options than
+those of the row.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from summarymixing.reports.text_tables import markdown_table
 
 TRAINING_SET = "train-clean-100+train-clean-360+train-other-500"
 TRAINING_HOURS = 960.9
-#: Utterances of LibriSpeech's splits. A test set that lacks one is not that test set.
+#: Utterances of LibriSpeech's splits. A test set with fewer of them does not count.
 UTTERANCES = {"dev-clean": 2703, "test-clean": 2620, "dev-other": 2864, "test-other": 2939}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number for each seed; shows their mean and, of two or more, the sample standard deviation.
+    """One number per seed; shown as their mean and, for two or more, the sample standard deviation.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class Cell:
     digits: int
 
     def parts(self) -> tuple[str, str, str]:
-        """Return mean, standard deviation and number of seeds as text, empty where there is none."""
+        """Return mean, standard deviation and number of seeds as text, empty if there are none."""
         seeds = len(self.values)
         mean = f"{statistics.mean(self.values):.{self.digits}f}" if seeds else ""
         deviation = f"{statistics.stdev(self.values):.{self.digits}f}" if seeds > 1 else ""
@@ -49,16 +50,16 @@ class Cell:
 
 
 def fill(name: str, runs: list[FinishedRun], folder: Path = PUBLISHED) -> tuple[list[str], list[list], list[str]]:
-    """Set the numbers of runs beside published ones.
+    """Put the numbers of runs beside published numbers.
 
     Parameters
     ----------
     name : str
-        Of the table.
+        Name of the table.
     runs : list of FinishedRun
         From `summarymixing.reports.tables.runs.find_runs`.
     folder : pathlib.Path
-        Of the published numbers.
+        Folder of the published numbers.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def fill(name: str, runs: list[FinishedRun], folder: Path = PUBLISHED) -> tuple[
     --------
     >>> header, rows, notes = fill("librispeech_streaming", [])
     >>> header[2:4], str(rows[0][2]), str(rows[0][3])
-    (['self-attention, published', 'SummaryMixing-fast, ours'], '2.72', '')
+    (['self-attention, published', 'SummaryMixing-fast, this project'], '2.72', '')
     """
     table, published = TABLES.get(name), read_published(name, folder)
 
@@ -87,7 +88,7 @@ def fill(name: str, runs: list[FinishedRun], folder: Path = PUBLISHED) -> tuple[
     for column in published[0] if published else []:
         columns = [ours for ours in table.ours if ours.behind == column]
         header += [f"{column}, published" if columns else column]
-        header += [ours.heading or f"{column}, ours" for ours in columns]
+        header += [ours.heading or f"{column}, this project" for ours in columns]
         for row, cells in zip(published, rows, strict=True):
             cells.append(row[column])
             for ours in columns:
@@ -97,16 +98,16 @@ def fill(name: str, runs: list[FinishedRun], folder: Path = PUBLISHED) -> tuple[
 
 
 def markdown(name: str, header: list[str], rows: list[list]) -> str:
-    """Lay out what `fill` returns as Markdown."""
+    """Lay out the header and rows of `fill` as Markdown."""
     text = markdown_table([header, *([str(cell) for cell in row] for row in rows)])
     parts = [f"**{TABLES[name].title}**", text]
     if TABLES[name].ours:
-        parts.append(f"Ours: mean over seeds ± sample standard deviation. {TABLES[name].note}".strip())
+        parts.append(f"This project: mean over seeds ± sample standard deviation. {TABLES[name].note}".strip())
     return "\n\n".join(parts) + "\n"
 
 
 def comma_separated(name: str, header: list[str], rows: list[list]) -> str:
-    """Lay out what `fill` returns as CSV: a column of ours becomes three, mean, standard deviation and seeds."""
+    """Lay out the result of `fill` as CSV; a column of this project becomes three: mean, deviation and seeds."""
     ours = {place for row in rows for place, cell in enumerate(row) if isinstance(cell, Cell)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -121,7 +122,7 @@ def comma_separated(name: str, header: list[str], rows: list[list]) -> str:
 
 
 def _choose(table: Table, wanted: set, runs: list[FinishedRun]) -> tuple[dict, list[str]]:
-    """The runs of each experiment that count, one a seed, and notes on the others."""
+    """Choose the runs of each experiment that count, one per seed, and write notes on the others."""
     chosen: dict[tuple, dict] = {}
     notes = []
     for run in runs if table.ours else []:
@@ -139,8 +140,8 @@ def _choose(table: Table, wanted: set, runs: list[FinishedRun]) -> tuple[dict, l
         seeds = chosen.setdefault(key, {})
         other = seeds.setdefault(run.record.get("seed"), run)
         if other is not run:
-            # The same run lies in two places, or the seed was trained twice: the later end counts, a streaming table
-            # decides between copies.
+            # The same run is in two places, or a seed was trained twice. The run that ended later counts; of two
+            # copies, the one with a streaming table.
             older, newer = sorted((other, run), key=lambda r: (r.record["finished"], bool(r.streaming)))
             seeds[run.record.get("seed")] = newer
             if older.record.get("started") != newer.record.get("started"):
@@ -149,22 +150,22 @@ def _choose(table: Table, wanted: set, runs: list[FinishedRun]) -> tuple[dict, l
 
 
 def _why_not(table: Table, run: FinishedRun) -> str | None:
-    """Say why a run does not belong into a table; None if it does."""
+    """Return why a run does not count for a table; None if it does."""
     missing = [option for option in table.needs if not run.given(option)]
     if missing:
-        return f"made without --{missing[0]}, the published numbers with it"
+        return f"made without --{missing[0]}, unlike the published numbers"
     if not table.librispeech:
         return None
     data = run.record.get("data")
     if not isinstance(data, dict):
-        return "its record does not tell its data; start the run again"
+        return "its record does not describe its data; start the run again"
     if data.get("synthetic") is not False:
-        return "its data are synthetic speech"
+        return "it was trained or tested on synthetic speech"
     hours = (data.get("hours") or {}).get(TRAINING_SET)
     # Recordings that cannot be used are left out, at most max_bad_fraction of them: 1 %.
     if hours is None or abs(hours - TRAINING_HOURS) > 0.01 * TRAINING_HOURS:
         return f"it was not trained on the {TRAINING_HOURS} h of {TRAINING_SET}"
     for split, found in run.utterances().items():
         if found != UTTERANCES.get(split, found):
-            return f"its results on {split} are not those of LibriSpeech's {UTTERANCES[split]} utterances"
+            return f"its {split} does not have LibriSpeech's {UTTERANCES[split]} utterances"
     return None

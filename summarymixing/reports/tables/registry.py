@@ -1,6 +1,6 @@
-"""The published result tables: their numbers, and the columns of ours that stand beside them.
+"""The published result tables: their numbers, and the columns of this project that are shown beside them.
 
-The numbers are the CSV files in ``published/``, one a table, with the source of each row.
+The numbers are in the CSV files in ``published/``, one file per table, with the source of each row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PUBLISHED = Path(__file__).parent / "published"
 
 @dataclass(frozen=True)
 class OwnColumn:
-    """A column of our numbers, placed behind the published one that it belongs to.
+    """A column of this project's numbers, placed after the published column that it belongs to.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class OwnColumn:
     digits : int
         Decimals that are shown.
     experiment : str, optional
-        Name of the runs' experiment; without it that of the row's column ``YAML``.
+        Name of the runs' experiment; by default that in the row's column ``YAML``.
     heading : str, optional
-        By default ``<behind>, ours``.
+        By default ``<behind>, this project``.
     """
 
     behind: str
@@ -45,22 +45,22 @@ class OwnColumn:
 
 @dataclass(frozen=True)
 class Table:
-    """What a published table shows, and which runs belong into it.
+    """A published table, and which runs count for it.
 
     Attributes
     ----------
     title : str
-        Of the table.
+        Title of the table.
     ours : tuple of OwnColumn
-        Our columns.
+        The columns of this project.
     task : str, optional
-        Class of the runs' task: recipes share names of experiments.
+        Class name of the runs' task, because recipes share names of experiments.
     librispeech : bool
         Whether runs must be trained and tested on LibriSpeech 960 h.
     needs : tuple of str
         Options that a run must have been given.
     note : str
-        What a reader must know.
+        A note for the reader.
     """
 
     title: str
@@ -83,7 +83,7 @@ def _wer(split: str) -> OwnColumn:
 
 
 def _gpu_hours(run, row):
-    # Only a record of GPU memory tells that the GPU was used, and not merely there.
+    # Only a record of GPU memory shows that the GPU was used.
     processes = run.number("processes")
     if run.record.get("peak_memory_kind") != CUDA_MEMORY or processes is None or not run.record["epochs"]:
         return None
@@ -120,7 +120,7 @@ TABLES = {
         task="Seq2Seq",
         librispeech=True,
         needs=("language_model",),
-        note="GPU hours are those of training epochs, on whatever GPU there was; GB is the peak of a process.",
+        note="GPU hours are those of training epochs, on the GPU of the run; GB is the peak of a process.",
     ),
     "librispeech_parameters": Table(
         "LibriSpeech encoder-decoder: millions of parameters, of the encoder and of the whole model",
@@ -135,7 +135,10 @@ TABLES = {
         "LibriSpeech 960 h, streaming transducer: greedy word error rate on test-clean in %",
         tuple(
             OwnColumn(
-                "self-attention", _streaming_wer, experiment=f"conformer_transducer_{name}", heading=f"{heading}, ours"
+                "self-attention",
+                _streaming_wer,
+                experiment=f"conformer_transducer_{name}",
+                heading=f"{heading}, this project",
             )
             for name, heading in {
                 "summarymixing_fast": "SummaryMixing-fast",
@@ -145,7 +148,7 @@ TABLES = {
         ),
         task="Transducer",
         librispeech=True,
-        note="Our numbers are from tools/evaluate_streaming.py.",
+        note="The numbers of this project are from tools/evaluate_streaming.py.",
     ),
     "mp3s": Table("Self-supervised encoders, frozen, MP3S probes: Welsh WER and SLURP accuracy in %"),
     "length_scaling": Table("Branchformer encoder-decoder: training memory and time against the length of utterances"),
@@ -153,19 +156,24 @@ TABLES = {
 
 
 def read_published(name: str, folder: Path = PUBLISHED) -> list[dict[str, str]]:
-    """Read the published numbers of a table, as text: 2.0 keeps its digits, an unknown number is empty.
+    """Read the published numbers of a table as text: 2.0 keeps its digits, an unknown number is empty.
 
     Parameters
     ----------
     name : str
-        Of the table.
+        Name of the table.
     folder : pathlib.Path
-        Holds ``<name>.csv``.
+        Folder of ``<name>.csv``.
+
+    Returns
+    -------
+    list of dict of str to str
+        One dict per row.
 
     Raises
     ------
     InputError
-        For an unknown name, and for a file that is missing, lacks a column or has a row of another length.
+        If the name is unknown, or the file is missing, lacks a column or has a row of another length.
 
     Examples
     --------

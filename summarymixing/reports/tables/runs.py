@@ -1,4 +1,4 @@
-"""Finished runs in folders: what each was, on which data, and with which options of the command line."""
+"""Finished runs in folders: their records, data and command-line options."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from summarymixing.utils.errors import InputError
 
 @dataclass
 class FinishedRun:
-    """A finished run, as its record tells it.
+    """A finished run, described by its record.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Holds ``run.json``, and perhaps ``streaming.json``.
+        The folder with ``run.json``, and perhaps ``streaming.json``.
     record : dict
         What ``run.json`` holds.
     streaming : list of dict
@@ -37,29 +37,29 @@ class FinishedRun:
 
     @property
     def options(self) -> dict[str, str]:
-        """Options of the last start that make the run another experiment.
+        """Options of the last start that make the run a different experiment.
 
-        All do but those that its YAML file calls neutral, and neutral ones of SpeechBrain. A record from before that
-        key tells of the latter alone.
+        These are all options except those that its YAML file lists as neutral and SpeechBrain's neutral ones. A record
+        without the key ``neutral``, from an earlier version, leaves out only the latter.
         """
         words = self.record["command"][-1][2:] if self.record["command"] else []
         neutral = self.record.get("neutral", neutral_keys(""))
         return {key: value for key, value in parse_options(words).items() if key not in neutral}
 
     def given(self, option: str) -> bool:
-        """Whether the last start had an option, with another value than null."""
+        """Whether the last start had this option with another value than null."""
         words = self.record["command"][-1][2:] if self.record["command"] else []
         return parse_options(words).get(option, "null") not in ("", "null", "~")
 
     def number(self, *keys: str) -> float | None:
-        """Look a number up in the record, key by key; None if there is none."""
+        """Look up a number in the record by nested keys; None if there is none."""
         value = self.record
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         return self._checked(value, RunFolder(self.folder).record, keys)
 
     def streaming_number(self, split: str, chunk_ms: float | None, left_context_size: int | None) -> float | None:
-        """Look a word error rate up in the streaming table; None stands for full context, as there."""
+        """Look up a word error rate in the streaming table; None means full context, as in the table."""
         for row in self.streaming:
             left = row.get("left_context_size", row.get("left_chunks"))  # its name in older tables
             if (row.get("split"), row.get("chunk_ms"), left) == (split, chunk_ms, left_context_size):
@@ -67,7 +67,7 @@ class FinishedRun:
         return None
 
     def utterances(self) -> dict[str, int | None]:
-        """Utterances of each test set; None where its results disagree."""
+        """Number of utterances of each test set; None if its results disagree."""
         counts: dict[str, set] = {split: {row.get("utterances")} for split, row in self.record["metrics"].items()}
         for row in self.streaming:
             counts.setdefault(row.get("split"), set()).add(row.get("utterances"))
@@ -83,9 +83,19 @@ class FinishedRun:
 
 
 def parse_options(words: list[str]) -> dict[str, str]:
-    """Read ``--key value ...`` and ``--key=value``, the way a train.py does.
+    """Parse ``--key value ...`` and ``--key=value``, as a train.py does.
 
-    Blanks do not count, so that two spellings of a mapping are one.
+    Blanks are removed, so that two spellings of a mapping are equal.
+
+    Parameters
+    ----------
+    words : list of str
+        Words of the command line.
+
+    Returns
+    -------
+    dict of str to str
+        Value by key; an empty text for a key without a value.
 
     Examples
     --------
@@ -114,12 +124,12 @@ def find_runs(folders) -> list[FinishedRun]:
     Returns
     -------
     list of FinishedRun
-        Each once, sorted by path within each folder.
+        Without duplicates, sorted by path within each folder.
 
     Raises
     ------
     InputError
-        For a folder without any run, and for a record or streaming table that cannot be read.
+        If a folder holds no run, or a record or streaming table cannot be read.
 
     Examples
     --------
