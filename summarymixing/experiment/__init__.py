@@ -1,4 +1,4 @@
-"""An experiment: its YAML file, its command line, its run folder and its record."""
+"""An experiment: its YAML file, command line, run folder and record."""
 
 from summarymixing.experiment.load import Experiment, load_experiment
 from summarymixing.experiment.record import RunRecord

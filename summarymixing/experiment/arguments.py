@@ -1,4 +1,4 @@
-"""The command line of a training: the YAML file, SpeechBrain's run options, and keys of the file."""
+"""The command line of a training: a YAML file, SpeechBrain's run options, and keys of the file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from summarymixing.utils.errors import InputError
 def split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
     """Separate the YAML file, the words of run options and the words of each overridden key.
 
-    SpeechBrain's parser alone is not enough: it takes a YAML key that begins like a run option for
-    that option, and cuts a value at every "=".
+    SpeechBrain's parser is not used for keys: it confuses a YAML key with a run option that begins
+    in the same way, and splits a value at every "=".
 
     Parameters
     ----------
     argv : list of str
-        Without the program.
+        The command line without the program.
 
     Returns
     -------
@@ -32,12 +32,12 @@ def split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str
     list of str
         Words of run options.
     dict of str to list of str
-        The words behind each other ``--key``.
+        The words after each other ``--key``.
 
     Raises
     ------
     InputError
-        If there is no YAML file, or a word belongs to no key.
+        If there is no YAML file, or a word follows no key.
 
     Examples
     --------
@@ -60,14 +60,14 @@ def split_arguments(argv: list[str]) -> tuple[str, list[str], dict[str, list[str
             else:
                 current = keys[name] = [value] if equals else []
         elif current is None:
-            raise InputError(f"argument '{word}' belongs to no --key")
+            raise InputError(f"argument '{word}' follows no --key; write --key {word}")
         else:
             current.append(word)
     return argv[0], options, keys
 
 
 def refuse_unknown(words, keys: set[str], yaml_file: str) -> None:
-    """Refuse a key that the YAML file does not have; the message names the closest that it has.
+    """Refuse a key that the YAML file does not have; the message names the closest key.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def refuse_unknown(words, keys: set[str], yaml_file: str) -> None:
     Raises
     ------
     InputError
-        For the first unknown key.
+        If a key is unknown; names the first of them.
 
     Examples
     --------
@@ -100,28 +100,28 @@ def refuse_unknown(words, keys: set[str], yaml_file: str) -> None:
 
 
 def parse_run_options(yaml_file: str, words: list[str]) -> tuple[RunOptions, dict]:
-    """Let SpeechBrain parse its options; argparse's usage page becomes one line.
+    """Let SpeechBrain parse its options, and turn argparse's usage page into one line.
 
-    A flag may be given a truth value, which argparse does not take: ``--skip_nonfinite_grads no``.
+    Unlike in argparse, a flag may have a boolean value: ``--skip_nonfinite_grads no``.
 
     Parameters
     ----------
     yaml_file : str
-        The experiment's.
+        The experiment's YAML file.
     words : list of str
         From `split_arguments`.
 
     Returns
     -------
     RunOptions
-        All of them, but for flags.
+        All options except flags.
     dict
-        Those that were typed, in the order of their names.
+        The options on the command line, sorted by name.
 
     Raises
     ------
     InputError
-        For a bad value.
+        If a value is bad.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def parse_run_options(yaml_file: str, words: list[str]) -> tuple[RunOptions, dic
         reason = page.getvalue().strip().splitlines()[-1].partition("error: ")[2]
         raise InputError(f"bad run option: {reason}") from error
     if rest:
-        raise InputError(f"bad run option: one value too many in: {' '.join(words)}")
+        raise InputError(f"bad run option: there is a value too many in: {' '.join(words)}; leave it out")
     typed = {key: options[key] for key in options.overridden_args}
     if "optimizer_step_limit" in typed:  # the one number that SpeechBrain leaves as text
         words = {"optimizer_step_limit": [typed["optimizer_step_limit"]]}
@@ -167,6 +167,6 @@ def _split_flags(words: list[str]) -> tuple[dict[str, bool], list[str]]:
 def _truth(option: str, word: str) -> bool:
     if word.lower() not in TRUTH:
         raise InputError(
-            f"bad run option: --{option} {word}: give one of {', '.join(TRUTH)}, or nothing, which is true"
+            f"bad run option: --{option} {word}: give one of {', '.join(TRUTH)}, or no value, which means true"
         )
     return TRUTH[word.lower()]

@@ -1,4 +1,4 @@
-"""Values of a YAML file that depend on another key, such as the published settings of each language."""
+"""Values of a YAML file that depend on another key, for example the published settings of each language."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from summarymixing.utils.errors import InputError
 
 
 def choose(table: dict[str, dict], choice: str, key: str):
-    """Look up a number in a table that has a row for each choice.
+    """Look up a value in a table that has a row for each choice.
 
-    A YAML file calls it, so that ``--locale it`` brings the other numbers of Italian with it, and each is still a key
-    that the command line replaces::
+    A YAML file calls it, so that ``--locale it`` also sets the other values of Italian. Each of them is still a key
+    that
+    the command line can replace::
 
         locale: fr
         published:
@@ -20,11 +21,11 @@ def choose(table: dict[str, dict], choice: str, key: str):
     Parameters
     ----------
     table : dict of str to dict
-        A row of keys and values for each choice.
+        For each choice a row of keys and values.
     choice : str
-        Names the row.
+        Name of the row.
     key : str
-        Names the value in it.
+        Key of the value in the row.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def choose(table: dict[str, dict], choice: str, key: str):
     Raises
     ------
     InputError
-        For a choice without a row: its numbers must be given, and the first row's are shown as an example.
+        If the choice has no row; the message shows the options to give, with the values of the first row.
 
     Examples
     --------
@@ -45,16 +46,16 @@ def choose(table: dict[str, dict], choice: str, key: str):
         name, row = next(iter(table.items()))
         options = " ".join(f"--{option} {value}" for option, value in row.items())
         raise InputError(
-            f"there are settings for {', '.join(table)} and none for {choice!r}; give all of them, "
-            f"for example those for {name!r}: {options}"
+            f"there are settings for {', '.join(table)}, but none for {choice!r}; give them on the command line, "
+            f"like these for {name!r}: {options}"
         )
     return table[choice][key]
 
 
 def option(options: dict, choice: str, key: str):
-    """Pick one of several parts of an experiment by its name.
+    """Choose one of several parts of an experiment by its name.
 
-    A YAML file calls it, so that the command line names a part and need not describe it::
+    A YAML file calls it, so that the command line only has to name a part::
 
         objective: contrastive
         objectives:
@@ -66,7 +67,7 @@ def option(options: dict, choice: str, key: str):
     Parameters
     ----------
     options : dict
-        The parts by their names.
+        The parts by name.
     choice : str
         One of the names.
     key : str
@@ -80,7 +81,7 @@ def option(options: dict, choice: str, key: str):
     Raises
     ------
     InputError
-        For a name that is not among the options.
+        If the name is not among the options.
 
     Examples
     --------

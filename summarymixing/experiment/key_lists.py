@@ -1,6 +1,6 @@
-"""What a YAML file says of its own keys, so that no list in the code has to know the keys of each recipe.
+"""The lists of keys in a YAML file: no list in the code has to know the keys of each recipe.
 
-Two hidden keys hold lists under names of any choice; what a variant adds under another name adds up::
+Two hidden keys hold lists under arbitrary names. A variant adds to them with a list under another name::
 
     __resumable: {length: [number_of_epochs], tests: [test_splits, test_beam_size]}
     __neutral: {data: [data_folder, train_splits], batches: [max_batch_length]}
@@ -15,7 +15,7 @@ from summarymixing.utils.errors import InputError
 EXPERIMENT, OUTPUT_FOLDER = "experiment", "output_folder"
 RESUMABLE, NEUTRAL = "__resumable", "__neutral"
 
-#: Keys that say nothing of what a run is: its name, its place, and these lists.
+#: Keys that do not describe what a run computes: its name, its folder, and these lists.
 LABELS = {EXPERIMENT, OUTPUT_FOLDER, RESUMABLE, NEUTRAL}
 
 
@@ -27,17 +27,17 @@ def resumable_keys(text: str, name: str = "YAML text") -> set[str]:
     text : str
         A complete HyperPyYAML text.
     name : str
-        What to call it in an error message, usually its path.
+        Its name in error messages, usually its path.
 
     Returns
     -------
     set of str
-        What the key ``__resumable`` lists, ``output_folder`` and run options of SpeechBrain.
+        The keys listed in ``__resumable``, ``output_folder`` and run options of SpeechBrain.
 
     Raises
     ------
     InputError
-        For a list of a key that the text does not have.
+        If a list names a key that the text does not have.
 
     Examples
     --------
@@ -51,24 +51,24 @@ def resumable_keys(text: str, name: str = "YAML text") -> set[str]:
 def neutral_keys(text: str, name: str = "YAML text") -> set[str]:
     """Return the keys and run options that may differ between two runs of the same experiment.
 
-    They say on what data, on which machine or with which seed it is made.
+    They describe the data, the machine or the seed of a run.
 
     Parameters
     ----------
     text : str
         A complete HyperPyYAML text.
     name : str
-        What to call it in an error message, usually its path.
+        Its name in error messages, usually its path.
 
     Returns
     -------
     set of str
-        What the key ``__neutral`` lists, ``output_folder`` and run options of SpeechBrain.
+        The keys listed in ``__neutral``, ``output_folder`` and run options of SpeechBrain.
 
     Raises
     ------
     InputError
-        For a list of a key that the text does not have.
+        If a list names a key that the text does not have.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _listed(text: str, kind: str, name: str) -> set[str]:
         raise InputError(f"{name}: key '{kind}' must hold lists of keys under names, such as {{length: [lr_schedule]}}")
     keys = {key for listed in lists.values() for key in listed}
     for key in sorted(keys - tree.keys()):
-        raise InputError(f"{name}: key '{kind}' lists '{key}', which is no key of this file{suggestion(key, tree)}")
+        raise InputError(f"{name}: key '{kind}' lists '{key}', which is not a key of this file{suggestion(key, tree)}")
     return keys
 
 

@@ -1,6 +1,6 @@
-"""Load an experiment: a YAML file and a command line become objects and a run folder.
+"""Load an experiment: make objects and a run folder from a YAML file and a command line.
 
-Seeding is part of the YAML file, as in SpeechBrain's own recipes. The line must stand above the
+Seeding is part of the YAML file, as in SpeechBrain's own recipes. The line must be above the
 first key that builds a module, because HyperPyYAML builds objects in the order of the file::
 
     seed: 1234
@@ -32,8 +32,8 @@ from summarymixing.utils.errors import InputError
 
 __all__ = ["Experiment", "RunRecord", "Settings", "load_experiment", "read_settings", "resolve_yaml"]
 
-#: Top-level keys that may be null until the data say what they are (:meth:`Experiment.settle`), and what stands for
-#: them when the objects are first built, so that a mistake in any other key shows before hours of preparation.
+#: Top-level keys that may be null until the data determine them (:meth:`Experiment.settle`). Objects are first built
+#: with the values given here, so that a mistake in any other key is found before hours of data preparation.
 FROM_DATA = {"vocab_size": 8}
 
 
@@ -44,18 +44,18 @@ class Experiment:
     Attributes
     ----------
     name : str
-        The YAML key ``experiment``: by default the name of the YAML file.
+        The YAML key ``experiment``; by default the name of the YAML file without its suffix.
     yaml_file : pathlib.Path
         The file named on the command line.
     run_folder : pathlib.Path
-        The YAML key ``output_folder``; exists.
+        The YAML key ``output_folder``; the folder exists.
     hparams : dict
-        What HyperPyYAML built.
+        The values and objects that HyperPyYAML built.
     run_opts : dict
-        The SpeechBrain run options typed on the command line, and no defaults: SpeechBrain lets
-        ``run_opts`` win over the YAML file, so a default here would undo the file's precision,
-        gradient accumulation, step limit and clipping. Under ``torchrun`` also the device of this
-        process and the backend.
+        The SpeechBrain run options on the command line, without defaults. For SpeechBrain
+        ``run_opts`` have precedence over the YAML file, so that a default here would replace the
+        file's precision, gradient accumulation, step limit and clipping. Under ``torchrun`` they
+        also have the device of this process and the backend.
     overrides : dict
         The top-level keys replaced on the command line.
     argv : list of str
@@ -74,12 +74,12 @@ class Experiment:
     text: str = ""
 
     def settle(self, **values) -> None:
-        """Give keys of `FROM_DATA` their values: the objects are built anew, and recorded with them.
+        """Set keys of `FROM_DATA`, build all objects again with them, and write them to the run folder.
 
         Parameters
         ----------
         **values
-            The keys, null so far, and what the data say.
+            The keys, which were null, and their values from the data.
 
         Raises
         ------
@@ -108,20 +108,20 @@ class Experiment:
 
 @dataclass
 class Settings:
-    """What a YAML file and a command line say, before anything is built.
+    """The settings of a YAML file and a command line, before anything is built.
 
     Attributes
     ----------
     yaml_file : str
         The file named on the command line.
     text : str
-        The complete HyperPyYAML text, the command line's values in it.
+        The complete HyperPyYAML text, with the values of the command line.
     overrides : dict
         The top-level keys replaced on the command line.
     run_opts : dict
-        The SpeechBrain run options typed on the command line.
+        The SpeechBrain run options on the command line.
     log_config : str or None
-        SpeechBrain's run option.
+        SpeechBrain's run option of this name.
     """
 
     yaml_file: str
@@ -132,7 +132,7 @@ class Settings:
 
 
 def read_settings(argv: list[str]) -> Settings:
-    """Read a YAML file and a command line, and change nothing.
+    """Read a YAML file and a command line without side effects.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def read_settings(argv: list[str]) -> Settings:
     Raises
     ------
     InputError
-        For bad arguments and a bad YAML file.
+        If the arguments or the YAML file are bad.
 
     Examples
     --------
@@ -176,13 +176,13 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     """Load the experiment that a command line names, and open its run folder.
 
     The run folder receives ``log.txt`` and ``hyperparams.yaml``, the complete HyperPyYAML file
-    with the command line's overrides in it. The process itself is left as it is: under ``torchrun``
-    a program joins the others with ``ddp_init_group(experiment.run_opts)``.
+    with the overrides of the command line. The process itself is not changed: under ``torchrun`` a
+    program joins the others with ``ddp_init_group(experiment.run_opts)``.
 
     Parameters
     ----------
     argv : list of str, optional
-        As `read_settings` takes them; by default the arguments of the program.
+        As for `read_settings`; by default the arguments of the program.
 
     Returns
     -------
@@ -191,8 +191,8 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
     Raises
     ------
     InputError
-        For bad arguments, a bad YAML file, an object that cannot be built, and a run folder that
-        holds a run of something else.
+        If the arguments or the YAML file are bad, an object cannot be built, or the run folder
+        holds a run with other settings.
 
     Examples
     --------
@@ -236,22 +236,22 @@ def load_experiment(argv: list[str] | None = None) -> Experiment:
 
 
 def _is_first_process() -> bool:
-    # SpeechBrain's if_main_process takes every process for the main one until the group is started; and its get_rank
-    # knows SLURM, where several runs that have nothing to do with each other may have a rank each.
+    # SpeechBrain's if_main_process is true in every process until the group is started. Its get_rank also reads SLURM's
+    # rank, which independent runs may have.
     return get_local_rank() is None or get_rank() == 0
 
 
 def _process_options(run_opts: dict) -> dict:
-    """Run options of a process that torchrun started: a GPU of its own, or gloo on a CPU."""
+    """Run options of a process that torchrun started: its own GPU, or gloo on a CPU."""
     rank, device = get_local_rank(), run_opts.get("device") or infer_device()
     if device == "cpu":
         return {"distributed_backend": "gloo", **run_opts, "device": device}
     if device == "cuda":
-        device = f"cuda:{rank}"  # SpeechBrain would take the first GPU for all of them
+        device = f"cuda:{rank}"  # SpeechBrain would use the first GPU in all processes
     if device.startswith("cuda") and rank >= torch.cuda.device_count():
         raise InputError(
-            f"torchrun started process {rank + 1} of this machine, which has {torch.cuda.device_count()} GPU(s); start "
-            "one process a GPU with --nproc_per_node, or add --device cpu"
+            f"torchrun started process {rank + 1} on this machine, which has {torch.cuda.device_count()} GPU(s); start "
+            "one process per GPU with --nproc_per_node, or add --device cpu"
         )
     return {"distributed_backend": "nccl", **run_opts, "device": device}
 
@@ -285,13 +285,13 @@ def _replace_calls(tree, values) -> None:
 
 
 def _unsettled(text: str) -> list[str]:
-    """Keys of a text that wait for the data."""
+    """Keys of a text whose values the data will determine."""
     tree = ruamel.yaml.YAML().load(text) or {}
     return [key for key in FROM_DATA if key in tree and tree[key] is None]
 
 
 def _recorded(keys: list[str], run: RunFolder) -> dict:
-    """What the data said of these keys when the run of a folder began, if anything was trained."""
+    """Values of these keys in the run of a folder, which the data determined, if anything was trained there."""
     if not keys or not run.hyperparams.exists() or not run.has_trained:
         return {}
     old = ruamel.yaml.YAML().load(run.text())
@@ -308,16 +308,16 @@ def _run_folder(values: dict, yaml_file: str) -> Path:
 
 
 def _refuse_other_run(text: str, run: RunFolder, resumable: set[str]) -> None:
-    """Refuse a folder that holds a run of something else: its checkpoints would not fit, or would.
+    """Refuse a folder that holds a run with other settings, whose checkpoints would not fit, or would fit by chance.
 
-    The texts are compared before references are followed, so that one changed key is named alone
-    and not with all the keys that refer to it.
+    The texts are compared before references are followed, so that only the changed key is named, without the
+    keys that refer to it.
     """
     if not run.hyperparams.exists():
         return
     old, new = run.settings(), comparable(text, "this experiment")
     changed = [key for key in [*new, *(set(old) - set(new))] if old.get(key) != new.get(key)]
-    unsettled = _unsettled(text)  # until something was trained, the data may say another number
+    unsettled = _unsettled(text)  # until something is trained, the data may give another number
     changed = [key for key in changed if key not in resumable and key not in unsettled]
     if run.has_trained and changed:
         raise InputError(
@@ -330,6 +330,6 @@ def _refuse_other_run(text: str, run: RunFolder, resumable: set[str]) -> None:
 
 def _open_run_folder(run: RunFolder, text: str, log_config: str | None) -> None:
     # speechbrain.create_experiment_directory is not used: it copies this module into the folder,
-    # lists every installed package, and puts its own print-out in place of our error messages.
+    # lists every installed package, and replaces our error messages by its own output.
     run.write_text(text)
     setup_logging(log_config or DEFAULT_LOG_CONFIG, {"handlers": {"file_handler": {"filename": str(run.log)}}})

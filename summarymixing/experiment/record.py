@@ -1,4 +1,4 @@
-"""``run.json``: what a run was, where it ran and what came out, in its run folder."""
+"""``run.json`` in a run folder: settings, machine and results of the run."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _SHAPE = {"command": list, "parameters": dict, "epochs": list, "metrics": dict}
 
 
 class RunRecord:
-    """The record of one run; every change is written at once, so that a killed run keeps its own.
+    """The record of one run; every change is written immediately, so that a killed run keeps its record.
 
     Only the main process of a distributed run writes. Numbers that are not finite become null.
 
     Attributes
     ----------
     data : dict
-        What the file holds: ``command`` (one list of words a start), ``commit`` and ``dirty``,
-        ``seed``, ``versions``, ``machine``, ``neutral`` (options that make it no other experiment, see
+        The content of the file: ``command`` (one list of words per start), ``commit`` and ``dirty``,
+        ``seed``, ``versions``, ``machine``, ``neutral`` (options that do not change the experiment, see
         `summarymixing.experiment.key_lists`), ``experiment``, ``task`` (its class), ``data`` (whether
         synthetic, hours of each split), ``parameters``, ``epochs``, ``metrics``,
-        ``peak_memory_bytes`` and ``peak_memory_kind`` (of the main process), ``processes`` (that
-        trained), ``started``, ``finished``.
+        ``peak_memory_bytes`` and ``peak_memory_kind`` (of the main process), ``processes`` (the
+        number that trained), ``started``, ``finished``.
     path : pathlib.Path
         The file.
 
@@ -62,17 +62,21 @@ class RunRecord:
 
     @classmethod
     def read(cls, run_folder: str | Path | RunFolder) -> RunRecord:
-        """Read the record of a run folder, and write nothing.
+        """Read the record of a run folder without writing anything.
 
         Parameters
         ----------
         run_folder : str, pathlib.Path or RunFolder
             The folder.
 
+        Returns
+        -------
+        RunRecord
+
         Raises
         ------
         InputError
-            If there is no record, or none that can be read.
+            If there is no record, or it cannot be read.
         """
         run = RunFolder(run_folder)
         run.require(run.record)
@@ -85,18 +89,22 @@ class RunRecord:
         Parameters
         ----------
         run_folder : str or pathlib.Path
-            Is created if need be.
+            The folder; created if it does not exist.
         argv : list of str, optional
-            The command of this start, normally ``sys.argv``; added to the commands of earlier
-            starts, and the versions, commit and machine become those of this start. Without it
-            an existing record is only read.
+            The command of this start, normally ``sys.argv``. It is added to the commands of earlier
+            starts; versions, commit and machine become those of this start. Without it an existing
+            record is only read.
         seed : int, optional
             The seed of the run.
+
+        Returns
+        -------
+        RunRecord
 
         Raises
         ------
         InputError
-            For a file that cannot be read as a record.
+            If the file cannot be read as a record.
         """
         path = RunFolder(run_folder).record
         data = _read(path)
@@ -119,14 +127,14 @@ class RunRecord:
         return record
 
     def epoch(self, number: int, seconds: float, **metrics) -> None:
-        """Record an epoch; an epoch that is done again after resuming replaces its entry."""
+        """Record an epoch; if it is repeated after resuming, the new entry replaces the old one."""
         entry = {"epoch": int(number), "seconds": float(seconds), **metrics}
         others = [old for old in self.data["epochs"] if old["epoch"] != number]
         self.data["epochs"] = sorted([*others, entry], key=lambda old: old["epoch"])
         self.save()
 
     def metrics(self, split: str, **values) -> None:
-        """Record the final metrics of a split, beside those it already has."""
+        """Record final metrics of a split, in addition to those recorded before."""
         self.data["metrics"].setdefault(split, {}).update(values)
         self.save()
 
@@ -136,22 +144,22 @@ class RunRecord:
         self.save()
 
     def finish(self) -> None:
-        """Record the time at which the run ended; of a distributed run every process must call it, last of all."""
+        """Record the end of the run; in a distributed run every process must call this last."""
         self.set("finished", _now())
         if is_distributed_initialized():
             ddp_barrier()
             torch.distributed.destroy_process_group()
-            # Gloo's threads let go of their last tensors now. A process that ends at this very moment aborts, and
-            # torchrun kills the others; DistributedDataParallel keeps the threads from being joined (torch 2.11).
+            # Gloo's threads release their last tensors now. A process that ends at this moment aborts, and torchrun
+            # kills the others; DistributedDataParallel prevents that the threads are joined (torch 2.11).
             time.sleep(0.5)
 
     def save(self) -> None:
-        """Write the file, with the peak memory until now."""
+        """Write the file, with the peak memory so far."""
         kind, peak = peak_memory()
         old_kind = self.data.get("peak_memory_kind")
         if kind == old_kind:
             peak = max(peak, self.data["peak_memory_bytes"])
-        # A resumed run has not used its GPU yet when it first saves; its earlier peak must stay.
+        # A resumed run has not used its GPU yet at its first save; the earlier peak must stay.
         if old_kind != CUDA_MEMORY or kind == CUDA_MEMORY:
             self.data.update(peak_memory_bytes=peak, peak_memory_kind=kind)
         if if_main_process():
@@ -169,6 +177,11 @@ def count_parameters(modules) -> dict[str, int]:
     modules : mapping of str to torch.nn.Module
         For example ``brain.modules``. A parameter that two modules share counts once in the total.
 
+    Returns
+    -------
+    dict of str to int
+        ``total`` and the number of each module.
+
     Examples
     --------
     >>> count_parameters({"linear": torch.nn.Linear(3, 2)})
@@ -180,7 +193,7 @@ def count_parameters(modules) -> dict[str, int]:
 
 
 def git_state() -> tuple[str | None, bool | None]:
-    """Return the commit of this project and whether its files differ from it, or two Nones.
+    """Return the commit of this project, and whether files differ from it; (None, None) outside its checkout.
 
     An installed copy of the package inside another project's checkout has no commit.
     """
@@ -193,7 +206,7 @@ def git_state() -> tuple[str | None, bool | None]:
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python, of this package and of those its numbers depend on."""
+    """Return the versions of Python, of this package and of the packages on which its numbers depend."""
     found = {"python": platform.python_version(), "summarymixing": summarymixing.__version__}
     for package in _PACKAGES:
         try:
@@ -204,7 +217,7 @@ def versions() -> dict[str, str | None]:
 
 
 def machine() -> dict:
-    """Describe the machine, without its name and without the user's."""
+    """Describe the machine, without host name and user name."""
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     affinity = getattr(os, "sched_getaffinity", None)
     return {
@@ -218,7 +231,14 @@ def machine() -> dict:
 
 
 def peak_memory() -> tuple[str, int]:
-    """Return what is measured, and its peak in bytes: CUDA's allocator once in use, or the process.
+    """Return the kind of memory that is measured, and its peak: CUDA's allocator if in use, otherwise the process.
+
+    Returns
+    -------
+    str
+        `CUDA_MEMORY` or `PROCESS_MEMORY`.
+    int
+        Bytes.
 
     Examples
     --------
@@ -241,10 +261,10 @@ def _read(path: Path) -> dict | None:
         return None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: cannot read this run record: {error}; move the file away to begin another"
+            f"{path}: cannot read this run record: {error}; move the file away to begin a new record"
         ) from error
     if not isinstance(data, dict) or any(not isinstance(data.get(key), kind) for key, kind in _SHAPE.items()):
-        raise InputError(f"{path}: this is not a run record; move the file away to begin another")
+        raise InputError(f"{path}: this is not a run record; move the file away to begin a new record")
     return data
 
 

@@ -1,4 +1,4 @@
-"""The run folder: the names of its files, what it is missing, its settings and its weights."""
+"""The run folder: names of its files, missing files, settings and weights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from summarymixing.experiment.yaml_tree import comparable, key_nodes
 from summarymixing.utils.errors import InputError
 from summarymixing.utils.files import atomic_open
 
-#: Keys of a run's YAML file whose objects are needed once it is trained. All others may make files or folders.
+#: Keys of a run's YAML file whose objects are needed after training. Objects of other keys may create files.
 _TRAINED = ("model", "modules", "decoding_function")
 _NOTE = "# yamllint disable\n"
 
 
 class RunFolder(os.PathLike):
-    """The folder of a run: where each of its files lies, and the only way to load it.
+    """The folder of a run: it knows the paths of all files, and is the only way to load a run.
 
-    To make or load one writes nothing. Functions that take a path of a run folder take this too.
+    Creating and loading write nothing. Functions that take the path of a run folder also take a RunFolder.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The YAML key ``output_folder`` of the run; need not exist.
+        The YAML key ``output_folder`` of the run; the folder need not exist.
     key : str, optional
-        The YAML key that named the folder, for error messages; None if the command line did.
+        The YAML key that named the folder, for error messages; None if it was an argument.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class RunFolder(os.PathLike):
 
     @staticmethod
     def find(folder: str | os.PathLike) -> list[RunFolder]:
-        """Find the runs in and below a folder: what holds a `record`, sorted by path.
+        """Find the runs in and below a folder, which are the folders with a `record`, sorted by path.
 
         Parameters
         ----------
@@ -80,27 +80,27 @@ class RunFolder(os.PathLike):
 
     @property
     def hyperparams(self) -> Path:
-        """The complete HyperPyYAML file of the run, its command line's values in it."""
+        """The complete HyperPyYAML file of the run, with the values of its command line."""
         return self.path / "hyperparams.yaml"
 
     @property
     def record(self) -> Path:
-        """What the run was and what came out: a `summarymixing.experiment.record.RunRecord`."""
+        """The record of the run: a `summarymixing.experiment.record.RunRecord`."""
         return self.path / "run.json"
 
     @property
     def log(self) -> Path:
-        """Everything that was logged."""
+        """The log."""
         return self.path / "log.txt"
 
     @property
     def train_log(self) -> Path:
-        """SpeechBrain's train log, a line an epoch."""
+        """SpeechBrain's train log, one line per epoch."""
         return self.path / "train_log.txt"
 
     @property
     def tensorboard(self) -> Path:
-        """Folder of TensorBoard's events, if they were asked for."""
+        """Folder of TensorBoard's events, if the YAML key ``tensorboard`` is true."""
         return self.path / "tensorboard"
 
     @property
@@ -110,22 +110,22 @@ class RunFolder(os.PathLike):
 
     @property
     def model(self) -> Path:
-        """The averaged weights that a finished run was tested with."""
+        """The averaged weights with which a finished run was tested."""
         return self.path / "model.ckpt"
 
     @property
     def encoder(self) -> Path:
-        """The weights of an exported encoder, in whose folder there is no `model`."""
+        """The weights of an exported encoder, whose folder has no `model`."""
         return self.path / "encoder.safetensors"
 
     @property
     def card(self) -> Path:
-        """What an exported encoder is and what it was trained on, for people."""
+        """The model card of an exported encoder."""
         return self.path / "README.md"
 
     @property
     def tokenizer(self) -> Path:
-        """The sentencepiece model; beside it a JSON file of the same name says what it was trained on."""
+        """The sentencepiece model; a JSON file of the same name records what it was trained on."""
         return self.path / "tokenizer.ckpt"
 
     @property
@@ -138,15 +138,15 @@ class RunFolder(os.PathLike):
         return self.manifests / f"{split}.csv"
 
     def labels(self, target: str) -> Path:
-        """The classes of a target of classification, SpeechBrain's ``CategoricalEncoder``."""
+        """The classes of a classification target, SpeechBrain's ``CategoricalEncoder``."""
         return self.path / f"labels_{target}.txt"
 
     def transcripts(self, split: str) -> Path:
-        """References and hypotheses of a test set of recognition."""
+        """References and hypotheses of a test set of speech recognition."""
         return self.path / f"transcripts_{split}.csv"
 
     def alignments(self, split: str) -> Path:
-        """Word alignments of a test set of recognition, to be read by people."""
+        """Word alignments of a test set of speech recognition, for people."""
         return self.path / f"wer_{split}.txt"
 
     def predictions(self, split: str) -> Path:
@@ -154,21 +154,21 @@ class RunFolder(os.PathLike):
         return self.path / f"predictions_{split}.csv"
 
     def slurp_predictions(self, split: str) -> Path:
-        """Predictions of a test set of SLURP, as its evaluation tool reads them."""
+        """Predictions of a test set of SLURP, for SLURP's evaluation tool."""
         return self.path / f"predictions_{split}.jsonl"
 
     def confusion(self, split: str, target: str) -> Path:
-        """How often each class of a target was taken for each other in a test set."""
+        """Counts of every pair of reference and prediction of a target in a test set."""
         return self.path / f"confusion_{split}_{target}.csv"
 
     @property
     def streaming(self) -> Path:
-        """Error rates over chunk sizes, from tools/evaluate_streaming.py; beside it a table in Markdown."""
+        """Error rates over chunk sizes, from tools/evaluate_streaming.py, which also writes a Markdown table."""
         return self.path / "streaming.json"
 
     @property
     def is_classification(self) -> bool:
-        """Whether the run is one of classification, which has `labels`.
+        """Whether the run is a classification, which has `labels`.
 
         Examples
         --------
@@ -179,9 +179,9 @@ class RunFolder(os.PathLike):
 
     @property
     def has_trained(self) -> bool:
-        """Whether something was trained, so that data and settings may not change any more.
+        """Whether something was trained, so that data and settings must not change any more.
 
-        Checkpoints count wherever the recorded ``save_folder`` has them.
+        Checkpoints in the recorded ``save_folder`` count too.
 
         Examples
         --------
@@ -206,12 +206,12 @@ class RunFolder(os.PathLike):
         Parameters
         ----------
         *files : pathlib.Path
-            Paths that this object gave.
+            Paths from this object.
 
         Raises
         ------
         InputError
-            Names the first file that is missing, or the folder, and what to do.
+            If one is missing; names the folder or the first missing file, and the cure.
 
         Examples
         --------
@@ -226,7 +226,7 @@ class RunFolder(os.PathLike):
         for file in files:
             if not file.is_file():
                 raise InputError(
-                    f"{file}: missing, so {self.path} holds no finished run; train it to its end, or {self._cure}"
+                    f"{file}: missing, so {self.path} holds no finished run; train it to the end, or {self._cure}"
                 )
 
     @property
@@ -234,7 +234,7 @@ class RunFolder(os.PathLike):
         return f"{f'set the key {self.key} to' if self.key else 'give'} the folder of a finished run"
 
     def text(self) -> str:
-        """The text of `hyperparams`, references not followed.
+        """The text of `hyperparams`, without following references.
 
         Raises
         ------
@@ -255,27 +255,27 @@ class RunFolder(os.PathLike):
         Raises
         ------
         InputError
-            If the file is missing, or no YAML.
+            If the file is missing or not YAML.
         """
         return comparable(self.text(), str(self.hyperparams))
 
     def values(self, moved: bool = True) -> dict:
-        """Top-level keys of `hyperparams` with references followed, and nothing built.
+        """Top-level keys of `hyperparams` with references followed, without building objects.
 
         Parameters
         ----------
         moved : bool
-            Whether ``output_folder`` is where the folder lies now, or where it was trained.
+            Whether ``output_folder`` is the present path of the folder, or the path where it was trained.
 
         Returns
         -------
         dict
-            What ruamel.yaml loads; an object is a tagged mapping.
+            As loaded by ruamel.yaml; an object is a tagged mapping.
 
         Raises
         ------
         InputError
-            If the file is missing, or no YAML.
+            If the file is missing or not YAML.
         """
         return ruamel.yaml.YAML().load(self._resolved(moved))
 
@@ -286,22 +286,22 @@ class RunFolder(os.PathLike):
         return resolve(text, str(self.hyperparams), {"output_folder": str(self.path)} if moved else None)
 
     def build(self, *keys: str) -> dict:
-        """Build the objects of some keys, and of no others: a logger or a checkpointer would make files.
+        """Build the objects of some keys only, because others, such as loggers, would create files.
 
         Parameters
         ----------
         *keys : str
-            Top-level keys; those that the file lacks are passed over.
+            Top-level keys; keys that the file lacks are skipped.
 
         Returns
         -------
         dict
-            These keys, and those whose values are plain: numbers, texts, lists of them.
+            These keys, and all keys with plain values: numbers, texts, lists of them.
 
         Raises
         ------
         InputError
-            For a file that cannot be read and an object that cannot be built.
+            If the file cannot be read, or an object cannot be built.
 
         Examples
         --------
@@ -317,7 +317,12 @@ class RunFolder(os.PathLike):
         return build(without_keys(resolved, others), str(self.hyperparams))
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights in `model`, on the CPU.
+        """Load the weights in `model` to the CPU.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            The state dict.
 
         Raises
         ------
@@ -336,14 +341,14 @@ class RunFolder(os.PathLike):
         return weights
 
     def load(self, *needs: Path, device: str = "cpu") -> dict:
-        """Load a finished run: its model trained, on a device and in evaluation mode.
+        """Load a finished run with its trained weights, on a device and in evaluation mode.
 
         Parameters
         ----------
         *needs : pathlib.Path
             Files that the folder must hold besides `hyperparams` and `model`.
         device : str
-            Where to compute.
+            Device of the model.
 
         Returns
         -------
@@ -366,27 +371,27 @@ class RunFolder(os.PathLike):
             hparams["model"].load_state_dict(weights)
         except RuntimeError as error:
             raise InputError(
-                f"{self.model}: does not fit the model of {self.hyperparams}; the two are not of the same run; restore "
-                f"them, or {self._cure}"
+                f"{self.model}: does not fit the model of {self.hyperparams}; the two files are from different runs; "
+                f"restore them, or {self._cure}"
             ) from error
         for module in [hparams["model"], *hparams["modules"].values()]:
             module.to(device).eval()
         return hparams
 
     def write_text(self, text: str) -> None:
-        """Write `hyperparams`; the folder is made if need be."""
+        """Write `hyperparams`, and create the folder if it does not exist."""
         with atomic_open(self.hyperparams) as file:
             file.write(_NOTE + text.removeprefix(_NOTE))
 
     def clear_failed_start(self) -> None:
-        """Delete what a start that trained nothing has made for its own settings; manifests know theirs."""
+        """Delete the files of a start that trained nothing, except manifests, which record their own settings."""
         for file in (self.record, self.tokenizer.with_suffix(".*"), self.labels("*")):
             for made in self.path.glob(file.name):
                 made.unlink()
 
 
 def _builds(node: ruamel.yaml.Node) -> bool:
-    """Whether a value, or a part of it, is no plain YAML but an object."""
+    """Whether a value, or a part of it, is an object and not plain YAML."""
     if not node.tag.startswith("tag:yaml.org,"):
         return True
     parts = node.value if isinstance(node.value, list) else []

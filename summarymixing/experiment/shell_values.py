@@ -1,18 +1,20 @@
-"""What the shell passes becomes the value of a YAML key, by what that key now holds.
+"""Turn the text that the shell passes into the value of a YAML key, according to the key's present value.
 
-The shell passes text. A key that holds
+If the present value of a key is
 
-- text takes the text as it is: ``--output_folder "runs/try #2"``, ``--experiment 1.10``;
-- a truth value takes true, false, yes, no, on or off;
-- a number takes a number, or ``null``;
-- a list of names or numbers takes words, ``--test_splits test-clean test-other``, or ``"[test-clean, test-other]"``;
-- an object takes YAML: ``null``, the parts to change as ``"{part: value}"``, or another ``"!new:..."``;
-- nothing (``null`` or ``!PLACEHOLDER``) takes a name as it is where its own name ends in a word of `NAMES`, so that a
-  folder may be called 2024. Any other such key takes a number, a truth value or YAML in brackets or behind a tag, and
-  everything else as text.
+- a text, the text is taken literally: ``--output_folder "runs/try #2"``, ``--experiment 1.10``;
+- a boolean, the text must be true, false, yes, no, on or off;
+- a number, the text must be a number or ``null``;
+- a list of names or numbers, words are expected, ``--test_splits test-clean test-other``, or a YAML list,
+  ``"[test-clean, test-other]"``;
+- an object, YAML is expected: ``null``, the parts to change as ``"{part: value}"``, or another ``"!new:..."``;
+- ``null`` or ``!PLACEHOLDER``, the text is taken literally if the key ends in a word of `NAMES`, so that a folder may
+be
+  called 2024. Otherwise it is read as a number, a boolean, or YAML with brackets or a tag, and as text if it is none of
+  these.
 
-``null`` means nothing for each but the first two. A tag, such as ``"!ref <width>"``, is YAML for each that is no name
-and no truth value.
+``null`` means no value, except for texts and booleans. A tag, such as ``"!ref <width>"``, is YAML, except for texts,
+names and booleans.
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ from summarymixing.utils.errors import InputError
 
 __all__ = ["NAMES", "TRUTH", "parse_values"]
 
-#: The last words of keys that name a file, a folder, a split or a model when they hold something.
+#: The last words of keys whose values name a file, a folder, a split or a model.
 NAMES = {"archive", "encoder", "file", "folder", "lm", "model", "path", "source", "split", "upstream"}
 
-#: The words for truth values, in any case.
+#: The words for booleans, in upper or lower case.
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _NOTHING = ("null", "~")
@@ -45,21 +47,21 @@ def parse_values(words: dict[str, list[str]], text: str, yaml_file: str) -> dict
     Parameters
     ----------
     words : dict of str to list of str
-        The words behind each ``--key``; each is a key of the text.
+        The words after each ``--key``; each key is in the text.
     text : str
         The complete HyperPyYAML text that the words will change.
     yaml_file : str
-        Where it came from, for error messages.
+        Its file, for error messages.
 
     Returns
     -------
     dict
-        The value of each key; text is quoted, so that no reader takes it for a number.
+        The value of each key; text is quoted, so that it is not read as a number.
 
     Raises
     ------
     InputError
-        For a value that does not suit its key.
+        If a value does not suit its key.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def parse_values(words: dict[str, list[str]], text: str, yaml_file: str) -> dict
 
 
 def _referred(key: str, text: str, yaml_file: str):
-    """Follow the reference that a key holds; None where that needs a value still to be given."""
+    """Follow the reference that a key holds; None if that needs a value that is still missing."""
     try:
         return key_nodes(resolve(text.replace("!PLACEHOLDER", "null"), yaml_file), yaml_file)[key]
     except InputError:
@@ -114,7 +116,7 @@ def _kind(held) -> str:
         return "object"
     if isinstance(held, ruamel.yaml.ScalarNode) and not plain.startswith("!"):
         return {"int": "number", "float": "number"}.get(plain, plain if plain in ("bool", "null") else "str")
-    return "null"  # what `!apply:` returns may be anything
+    return "null"  # `!apply:` may return anything
 
 
 def _example(kind: str) -> str:
@@ -127,7 +129,7 @@ def _scalar(text: str, kind: str):
         return DoubleQuotedScalarString(text)
     if kind == "bool":
         if text.lower() not in TRUTH:
-            raise ValueError(f"{text!r} is no truth value; give one of {', '.join(TRUTH)}")
+            raise ValueError(f"{text!r} is not a boolean; give one of {', '.join(TRUTH)}")
         return TRUTH[text.lower()]
     if kind == "number":
         return None if text in _NOTHING else _number(text)
@@ -142,11 +144,11 @@ def _number(text: str) -> int | float:
             continue
         if math.isfinite(number):
             return number
-    raise ValueError(f"{text!r} is no number; this key takes a number, such as 3 or 1e-3, or null")
+    raise ValueError(f"{text!r} is not a number; this key takes a number, such as 3 or 1e-3, or null")
 
 
 def _untyped(text: str):
-    """Parse one word for a key that tells nothing of its kind."""
+    """Parse one word for a key whose kind is not known."""
     if text in _NOTHING:
         return None
     if text.lower() in ("true", "false"):
@@ -162,20 +164,20 @@ def _list(key: str, words: list[str], held):
         return None
     if text[0] in "[!":
         return _yaml(key, text, held)
-    kinds = {_kind(item) for item in held.value} - {"null"} or {"null"}  # a reference tells nothing
+    kinds = {_kind(item) for item in held.value} - {"null"} or {"null"}  # a reference has no known kind
     if len(kinds) > 1 or kinds & {"list", "object"}:
-        raise ValueError(f"{text!r} is no list; this key takes YAML, such as --{key} '[...]', or null")
+        raise ValueError(f"{text!r} is not a list; this key takes YAML, such as --{key} '[...]', or null")
     kind = kinds.pop()
     return [_scalar(word, kind) for word in words]
 
 
 def _yaml(key: str, text: str, held):
-    """Parse YAML, and what is in it by what the key holds there."""
+    """Parse YAML; its parts get the kinds of those that they replace."""
     if text[0] not in "[{!" and text not in _NOTHING:
         if _kind(held) == "null":
             return _untyped(text)
         raise ValueError(
-            f"{text!r} does not suit; this key holds an object, so give the parts to change, --{key} "
+            f"{text!r} does not suit this key, which holds an object; give the parts to change, --{key} "
             f"'{{part: value}}', or another object, --{key} '!new:...', or null"
         )
     try:

@@ -1,4 +1,4 @@
-"""Values that no training could work with, found before anything is prepared."""
+"""Find values that are out of bounds before any data is prepared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from summarymixing.utils.seeds import LARGEST
 
 _WHOLE, _ANY = "a whole number", "a number"
 
-# Names that recipes share, and SpeechBrain's: kind, smallest and largest value, whether null will do.
+# Keys of all recipes and of SpeechBrain: kind, smallest value, largest value, whether null is allowed.
 _BOUNDS = {
     **dict.fromkeys(
         (
@@ -53,14 +53,14 @@ def check_values(values: dict, yaml_file: str) -> None:
     Parameters
     ----------
     values : dict
-        Plain values of top-level keys and run options; those of other keys are not looked at.
+        Plain values of top-level keys and run options; unknown keys are not checked.
     yaml_file : str
-        Where they came from, for error messages.
+        Their file, for error messages.
 
     Raises
     ------
     InputError
-        Names the key and what it takes.
+        If a value is out of bounds; names the key and what it takes.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def check_values(values: dict, yaml_file: str) -> None:
     """
     for key, value in values.items():
         if getattr(getattr(value, "tag", None), "value", None):
-            continue  # what a function returns is not known before it is called
+            continue  # the return value of a function is not known before it is called
         if key in _BOUNDS and not _suits(value, *_BOUNDS[key]):
             shown = "null" if value is None else value
             raise InputError(f"{yaml_file}: --{key} {shown}: this key takes {_described(*_BOUNDS[key])}")
@@ -93,19 +93,19 @@ def _described(kind, least, most, nullable) -> str:
 
 
 def check_device(device: str | torch.device, option: str = "--device") -> None:
-    """Refuse a device that PyTorch cannot compute on here.
+    """Refuse a device on which PyTorch cannot compute.
 
     Parameters
     ----------
     device : str or torch.device
         For example "cpu" or "cuda:1".
     option : str
-        What named it, for the error message.
+        The option that named it, for the error message.
 
     Raises
     ------
     InputError
-        With PyTorch's reason, in one line.
+        If PyTorch cannot compute on it; gives PyTorch's reason in one line.
 
     Examples
     --------
@@ -116,5 +116,5 @@ def check_device(device: str | torch.device, option: str = "--device") -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{option} {device}: PyTorch cannot compute on it here; take another, such as {option} cpu ({reason})"
+            f"{option} {device}: PyTorch cannot use this device; take another, such as {option} cpu ({reason})"
         ) from error

@@ -1,4 +1,4 @@
-"""Let HyperPyYAML build the objects of an experiment, and say in one line what went wrong."""
+"""Let HyperPyYAML build the objects of an experiment, with errors of one line."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ def resolve(text: str, yaml_file: str, overrides: dict | None = None) -> str:
     text : str
         A complete HyperPyYAML text.
     yaml_file : str
-        Where it came from, for error messages; ``!include:`` is relative to it.
+        Its file, for error messages.
     overrides : dict, optional
         Values of top-level keys that replace those of the text before its references are followed.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     InputError
-        For a reference to nothing, a value still to be given, a missing included file.
+        If a reference leads nowhere, a value is missing (``!PLACEHOLDER``), or the text has an ``!include:``.
 
     Examples
     --------
@@ -40,7 +44,7 @@ def resolve(text: str, yaml_file: str, overrides: dict | None = None) -> str:
     'a: 2\\nb: 6\\n'
     """
     if re.search(r"^[^#\n]*!include:", text, flags=re.MULTILINE):
-        # The run folder's copy could not find a file that is named relative to this one.
+        # The copy in the run folder would not find a file that is named relative to this one.
         raise InputError(f"{yaml_file}: `!include:` is not supported; share keys with `base:`")
     try:
         return resolve_references(io.StringIO(text), overrides).getvalue()
@@ -64,18 +68,18 @@ def build(resolved: str, yaml_file: str) -> dict:
     resolved : str
         A HyperPyYAML text without references.
     yaml_file : str
-        Where it came from, for error messages.
+        Its file, for error messages.
 
     Returns
     -------
     dict
-        What ``hyperpyyaml.load_hyperpyyaml`` returns.
+        As returned by ``hyperpyyaml.load_hyperpyyaml``.
 
     Raises
     ------
     InputError
-        For anything that goes wrong while an object is built; names the file, the key and the
-        class, and keeps the first exception as its cause.
+        If an object cannot be built; names the file, the key and the class, and keeps the first
+        exception as its cause.
 
     Examples
     --------
@@ -96,7 +100,18 @@ def build(resolved: str, yaml_file: str) -> dict:
 
 
 def without_keys(resolved: str, keys) -> str:
-    """Leave top-level keys out of a text from `resolve`.
+    """Remove top-level keys from a text.
+
+    Parameters
+    ----------
+    resolved : str
+        From `resolve`.
+    keys : iterable of str
+        The keys to remove.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -133,7 +148,7 @@ def _failing_frame(error: Exception) -> dict | None:
 
 
 def _key_at(line: int, resolved: str) -> str:
-    # HyperPyYAML writes the text anew before it builds, so its line numbers are those of that text.
+    # HyperPyYAML writes the text again before it builds, so its line numbers are those of the new text.
     written = resolve_references(io.StringIO(resolved)).getvalue()
     keys = top_level_keys(written)
     return max((start, key) for key, start in keys.items() if start <= line)[1]
@@ -147,5 +162,5 @@ def _argument_hint(message: str, callable_string: str) -> str:
         known = inspect.signature(pydoc.locate(callable_string)).parameters
     except (TypeError, ValueError):
         return ""
-    # The class may only have passed the argument on, in which case its own names do not help.
+    # The class may only have passed the argument on; then its own argument names do not help.
     return "" if unknown[1] in known else suggestion(unknown[1], known)

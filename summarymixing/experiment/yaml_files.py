@@ -1,9 +1,9 @@
-"""Experiment YAML files: a variant names its base and holds only what makes it different.
+"""Experiment YAML files: a variant names its base and holds only what differs from it.
 
 A variant begins with ``base: !applyref:summarymixing.variant_of [other.yaml]``, a path relative to the variant. Its
-keys are put into the base's tree before HyperPyYAML sees it, by the rule of `summarymixing.experiment.yaml_tree`.
-HyperPyYAML's own overrides would merge all mappings and keep the base's tag, so that ``!name:A`` would be built with
-the keys of B. The result is one plain HyperPyYAML text.
+keys are merged into the base's tree by the rule of `summarymixing.experiment.yaml_tree`; the result is one plain
+HyperPyYAML text. HyperPyYAML's own overrides are not used: they merge all mappings and keep the base's tag, so that
+``!name:A`` would be built with the keys of B.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from summarymixing.utils.errors import InputError
 
 BASE = "base"
 
-#: Plain HyperPyYAML calls this at once and gets an error; without a tag it would load a variant as if it were complete.
+#: HyperPyYAML calls this function first, which is an error; without a tag it would load a variant as if complete.
 BASE_TAG = "!applyref:summarymixing.variant_of"
 
 
 def resolve_yaml(path: str | Path) -> str:
     """Return the complete HyperPyYAML text of an experiment, with its chain of bases merged in.
 
-    The order and comments of the base stay. Comment lines directly above a key belong to that key
+    The base keeps its order and comments. Comment lines directly above a key belong to that key
     and are replaced with it. A key that is new in the variant is put before the first key that
     refers to it, because HyperPyYAML cannot follow a reference to a later reference. The key
     ``experiment`` becomes the name of the file without its suffix, unless the file itself sets it.
 
-    A base that refers to a key which it lacks is no experiment by itself: it is shared by several, and any key may be
-    new in them. Such new keys keep their order and headings, and all stand before the first key of the base that
-    refers to one it lacks; the comment that begins the file is theirs too.
+    A base that refers to a key which it lacks is incomplete: several experiments share it, and may add any key. Their
+    new keys keep their order and headings, and are put before the first key of the base that refers to a missing key.
+    The comment at the beginning of the file is also that of the experiment.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def resolve_yaml(path: str | Path) -> str:
     Raises
     ------
     InputError
-        For a missing file or base, a cycle of bases, a key written twice, a YAML syntax error, and
-        a key of a variant that nothing uses.
+        If a file or base is missing, bases form a cycle, a key is written twice, there is a YAML
+        syntax error, or nothing uses a key of a variant.
 
     Examples
     --------
@@ -78,12 +78,12 @@ def _resolve(path: Path, chain: list[Path]) -> CommentedMap:
     here = path.resolve()
     if here in chain:
         names = " -> ".join(p.name for p in [*chain, here])
-        raise InputError(f"{chain[-1]}: key 'base': the files are a cycle: {names}")
+        raise InputError(f"{chain[-1]}: key 'base': the files form a cycle: {names}; name another base")
     own = load_tree(_read(path), str(path))
     named = EXPERIMENT in own
     tree = _merge(path, own, [*chain, here]) if BASE in own else own
     if not named:
-        # A base's own `experiment` would give all its variants one name, and so one run folder.
+        # The base's own `experiment` would give all its variants the same name and run folder.
         _put_first(tree, EXPERIMENT, path.stem)
     return tree
 
@@ -122,7 +122,7 @@ def _base_name(value, path: Path) -> str:
         return value[0]
     name = value if isinstance(value, str) and value else "FILE.yaml"
     raise InputError(
-        f"{path}: key 'base' must name one YAML file, and plain HyperPyYAML must refuse to load this one without it: "
+        f"{path}: key 'base' must name one YAML file, with a tag that lets plain HyperPyYAML refuse this file: "
         f"write `base: {BASE_TAG} [{name}]`"
     )
 
@@ -150,7 +150,7 @@ def _put_before_users(tree: CommentedMap, new: dict) -> None:
 
 
 def _put_first(tree: CommentedMap, key: str, value) -> None:
-    """Set a key; a new one stands below the comment that begins the file."""
+    """Set a key; a new key is put below the comment at the beginning of the file."""
     if key not in tree:
         first = next(iter(tree), None)
         header, comment = _header(comment_above(tree, first)) if first else ("", "")
@@ -162,7 +162,7 @@ def _put_first(tree: CommentedMap, key: str, value) -> None:
 
 
 def _take_comments(tree: CommentedMap, own: CommentedMap, key: str) -> None:
-    """Give a key the comments of the variant; above a blank line stands the base's heading, which stays."""
+    """Give a key the comments of the variant; the base's heading, above a blank line, stays."""
     header, comment = _header(comment_above(tree, key))
     own_comment = _header(comment_above(own, key))[1]
     if tree[key] is own[key]:  # and not only parts of it
@@ -179,7 +179,7 @@ def _header(comment: str) -> tuple[str, str]:
 
 
 def _refuse_unused(key: str, tree: CommentedMap, new: dict, path, base) -> None:
-    """Refuse a new key that nothing reads: it is a misspelt key of the base."""
+    """Refuse a new key that nothing reads: probably it is a misspelt key of the base."""
     if key in RUN_OPTIONS | {EXPERIMENT} or key.startswith("__"):
         return
     if any(key in references(value) for other, value in [*tree.items(), *new.items()] if other != key):

@@ -1,7 +1,7 @@
 """YAML as a tree: ruamel's round-trip mapping, which keeps tags, references and comments.
 
-One rule says what a new value does to an old one, in a variant file and on the command line: a mapping without a tag
-changes the parts that it names; everything else takes the place of the old value, tag and all.
+One rule applies in variant files and on the command line: a mapping without a tag changes only the parts that it names;
+every other value replaces the old one, together with its tag.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from summarymixing.utils.errors import InputError
 
 # The start of every reference: "<key>", "<key[sub]>" or "<key.attribute>".
 _REFERENCE = re.compile(r"<([^<>\[\].\s]+)")
-# Tags of what takes arguments.
+# Tags of objects that take arguments.
 _CALLS = ("!new:", "!name:", "!apply:")
-# Comments that ruamel misplaces, behind a line and below it. Behind a tag that ends its line, it writes them below, far
-# to the right. Around a key of a list or an item with a tag, they cost that item its line's end: `- !new:A b: 1`.
+# Comments that ruamel misplaces. A comment after a tag at the end of a line is written below it, far to the right. A
+# comment around a key of a list or an item with a tag removes the end of that line: `- !new:A b: 1`.
 _BLANK = r"(?: *(?:#.*)?\n)"
 _BEHIND = re.compile(
     rf"^( *)((?:- +)?(?:(?:[\w.]+: +)?![\w:.]+|[\w.]+:(?= +#.*\n{_BLANK}* *- ))) +(#.*\n)", re.MULTILINE
@@ -34,7 +34,7 @@ _BELOW = re.compile(
 
 
 def load_tree(text: str, name: str = "YAML text") -> CommentedMap:
-    """Load a YAML text; blank and comment lines above a top-level key stay with that key, whatever stands before it.
+    """Load a YAML text; blank and comment lines above a top-level key belong to that key.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def load_tree(text: str, name: str = "YAML text") -> CommentedMap:
     Raises
     ------
     InputError
-        For a YAML syntax error, a key that is written twice, and a text that is no mapping of lines ``key: value``.
+        If the YAML has a syntax error, a key is written twice, or the text is not a mapping of lines ``key: value``.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def load_tree(text: str, name: str = "YAML text") -> CommentedMap:
     moved = _move_comments(text)
     if moved != text:
         again = _compose(moved, name)
-        if _plain(again) == _plain(node):  # otherwise what looked like a comment was a part of a value
+        if _plain(again) == _plain(node):  # otherwise the apparent comment was a part of a value
             text, node = moved, again
     lines = text.splitlines(keepends=True)
     starts = {key.value: key.start_mark.line for key, _ in node.value} if node else {}
@@ -87,7 +87,16 @@ def load_tree(text: str, name: str = "YAML text") -> CommentedMap:
 
 
 def dump_tree(tree: CommentedMap) -> str:
-    """Return the YAML text of a tree from `load_tree`.
+    """Return the YAML text of a tree.
+
+    Parameters
+    ----------
+    tree : ruamel.yaml.comments.CommentedMap
+        From `load_tree`.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -100,21 +109,21 @@ def dump_tree(tree: CommentedMap) -> str:
 
 
 def put(tree: CommentedMap, key: str, value) -> None:
-    """Set a key of a tree: a mapping without a tag changes the parts that it names, all else replaces value and tag.
+    """Set a key of a tree: a mapping without a tag changes only the parts that it names, all else replaces the value.
 
     Parameters
     ----------
     tree : ruamel.yaml.comments.CommentedMap
-        Is changed.
+        Changed in place.
     key : str
-        Old or new.
+        An existing or a new key.
     value : object
-        What ruamel.yaml loads.
+        As loaded by ruamel.yaml.
 
     Raises
     ------
     ValueError
-        If the value cannot stand in the place of the old one.
+        If the value cannot replace the old one.
 
     Examples
     --------
@@ -137,11 +146,11 @@ def put(tree: CommentedMap, key: str, value) -> None:
             value.yaml_set_ctag(old.tag)
         elif old_tag and old_tag != "!PLACEHOLDER":
             raise ValueError(
-                f"a mapping without a tag changes arguments given by name, and '{key}' is now {old_tag} without any; "
+                f"a mapping without a tag changes named arguments, but '{key}' is {old_tag} without any; "
                 "give the whole value, with its tag"
             )
     elif isinstance(old, bool) and isinstance(value, str | int | float) and not isinstance(value, bool):
-        raise ValueError(f"{value!r} is no truth value; write true or false")  # in YAML 1.2 `no` is a text, so true
+        raise ValueError(f"{value!r} is not a boolean; write true or false")  # in YAML 1.2 `no` is a text, so true
     tree[key] = value
     if isinstance(old, dict | list | TaggedScalar) or isinstance(value, dict | list):
         comments = tree.ca.items.get(key, [None, None])
@@ -242,7 +251,7 @@ def suggestion(word: str, known) -> str:
 
 
 def _move_comments(text: str) -> str:
-    """Put comments that ruamel would misplace above their line."""
+    """Move comments that ruamel would misplace to the line above."""
     moved, before = _BEHIND.sub(r"\1\3\1\2\n", text), None
     while moved != before:
         before = moved
@@ -251,7 +260,7 @@ def _move_comments(text: str) -> str:
 
 
 class _Representer(ruamel.yaml.representer.RoundTripRepresenter):
-    """Writes nothing as ``null``, which ruamel leaves away."""
+    """Writes None as ``null``; ruamel writes nothing."""
 
 
 _Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
@@ -267,7 +276,7 @@ def _yaml() -> ruamel.yaml.YAML:
 
 
 def _compose(text: str, name: str):
-    """Parse to nodes only, so that tags and references mean nothing yet."""
+    """Parse to nodes only, without interpreting tags and references."""
     try:
         node = ruamel.yaml.YAML().compose(text)
     except MarkedYAMLError as error:
@@ -278,7 +287,7 @@ def _compose(text: str, name: str):
     except YAMLError as error:
         raise InputError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
     if node is not None and not isinstance(node, ruamel.yaml.MappingNode):
-        raise InputError(f"{name}: an experiment is a mapping `key: value`, this file is not")
+        raise InputError(f"{name}: an experiment is a mapping of lines `key: value`, but this file is not")
     _refuse_duplicates(node, name)
     return node
 

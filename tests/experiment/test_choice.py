@@ -49,7 +49,7 @@ def test_a_choice_without_numbers_says_what_to_add(load):
         load("--locale=cy")
     message = str(caught.value)
     assert "\n" not in message and "tiny.yaml: key 'number_of_epochs'" in message
-    assert "there are settings for fr, nl and none for 'cy'" in message
+    assert "there are settings for fr, nl, but none for 'cy'" in message
     words = message[message.index("--") :].split()
     assert load("--locale=cy", *words) == (120, 0.0008)
 

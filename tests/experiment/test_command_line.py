@@ -165,12 +165,12 @@ def test_nested_override_shows_the_mapping_form(yaml_file, word):
     [
         (["--lr"], "--lr: needs a value"),
         (["--lr="], "--lr: needs a value"),
-        (["--lr", "[1"], "--lr: '[1' is no number"),
-        (["--lr", "{a: 1}"], "--lr: '{a: 1}' is no number"),
+        (["--lr", "[1"], "--lr: '[1' is not a number"),
+        (["--lr", "{a: 1}"], "--lr: '{a: 1}' is not a number"),
         (["--opt_class", "{lr: 1"], "--opt_class: the value '{lr: 1' is not valid YAML"),
-        (["--opt_class", "adam"], "--opt_class: 'adam' does not suit; this key holds an object"),
-        (["stray"], "argument 'stray' belongs to no --key"),
-        (["--debug", "True", "1"], "bad run option: one value too many in: 1"),
+        (["--opt_class", "adam"], "--opt_class: 'adam' does not suit this key, which holds an object"),
+        (["stray"], "argument 'stray' follows no --key"),
+        (["--debug", "True", "1"], "bad run option: there is a value too many in: 1"),
         (["--debug", "maybe"], "bad run option: --debug maybe: give one of true, yes, on, false, no, off"),
         (["--precision", "fp8"], "bad run option: argument --precision: invalid choice: 'fp8'"),
         (["--max_grad_norm", "much"], "bad run option: argument --max_grad_norm"),
@@ -229,14 +229,12 @@ def test_a_value_out_of_bounds_names_the_key_and_what_it_takes(yaml_file, words,
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "cpu:x"])
 def test_a_device_that_is_not_there_is_refused(yaml_file, device):
     message = yaml_file.refused("--device", device)
-    assert message.startswith(
-        f"--device {device}: PyTorch cannot compute on it here; take another, such as --device cpu"
-    )
+    assert message.startswith(f"--device {device}: PyTorch cannot use this device; take another, such as --device cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the test wants missing")
 def test_cuda_without_a_gpu_is_refused(yaml_file):
-    assert "--device cuda: PyTorch cannot compute on it here" in yaml_file.refused("--device", "cuda")
+    assert "--device cuda: PyTorch cannot use this device" in yaml_file.refused("--device", "cuda")
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

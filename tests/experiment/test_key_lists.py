@@ -46,7 +46,7 @@ def test_a_variant_adds_a_list_of_its_own(yaml_file, tmp_path):
     [
         (
             "{length: [number_of_epoch]}",
-            "lists 'number_of_epoch', which is no key of this file (did you mean 'number_of",
+            "lists 'number_of_epoch', which is not a key of this file (did you mean 'number_of",
         ),
         *(
             (value, "must hold lists of keys under names")

@@ -90,7 +90,7 @@ def test_every_reader_says_the_same_of_no_run(reader, tmp_path):
     message = refusal(lambda: reader(tmp_path))
     file, _, rest = message.partition(": ")
     assert file in [str(RunFolder(tmp_path).hyperparams), str(RunFolder(tmp_path).record)]
-    assert rest in [f"missing, so {tmp_path} holds no finished run; train it to its end, or {cure}" for cure in cures]
+    assert rest in [f"missing, so {tmp_path} holds no finished run; train it to the end, or {cure}" for cure in cures]
     assert not list(tmp_path.iterdir())
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_missing_is_named_and_putting_it_back_helps(run):
     for file in (run.hyperparams, run.model):
         content = file.read_bytes()
         file.unlink()
-        assert refusal(run.load).startswith(f"{file}: missing, so {run} holds no finished run; train it to its end")
+        assert refusal(run.load).startswith(f"{file}: missing, so {run} holds no finished run; train it to the end")
         file.write_bytes(content)
     assert refusal(lambda: run.load(run.tokenizer)).startswith(f"{run.tokenizer}: missing")
     run.load()
@@ -174,7 +174,7 @@ def test_checkpoints_elsewhere_keep_the_tokenizer(tmp_path):
     assert run.has_trained
     before = run.tokenizer.read_bytes()
     run.manifest("train").write_text("ID,wrd\na,FIVE SIX\n")
-    assert "not the one that this run began to train on" in refusal(
+    assert "this run was trained on other transcripts" in refusal(
         lambda: train_tokenizer(run.manifest("train"), run.tokenizer, None, "char")
     )
     assert run.tokenizer.read_bytes() == before

@@ -75,13 +75,13 @@ def test_a_value_means_the_same_in_a_file_and_on_the_command_line(both_ways, key
 )
 def test_parts_of_what_has_none_are_refused(both_ways, key, tag):
     for message in both_ways(key, "{nhead: 4}"):
-        assert f"'{key}' is now {tag} without any; give the whole value, with its tag" in message
+        assert f"'{key}' is {tag} without any; give the whole value, with its tag" in message
 
 
 @pytest.mark.parametrize("value", ["no", "3", "off"])
 def test_what_is_no_truth_value_is_refused_inside_an_object_too(value):
     tree = load_tree("a: {loud: true}\n")
-    with pytest.raises(ValueError, match=f"'?{value}'? is no truth value; write true or false"):
+    with pytest.raises(ValueError, match=f"'?{value}'? is not a boolean; write true or false"):
         put(tree, "a", load_tree(f"a: {{loud: {value}}}\n")["a"])
 
 

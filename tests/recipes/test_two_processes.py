@@ -157,7 +157,7 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(experiments_module, "infer_device", lambda: "cuda:1")
     assert options({}) == {"device": "cuda:1", "distributed_backend": "nccl"}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="process 2 of this machine, which has 1 GPU"):
+    with pytest.raises(InputError, match="process 2 on this machine, which has 1 GPU"):
         options({})
 
 

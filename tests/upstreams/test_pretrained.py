@@ -191,7 +191,7 @@ def test_a_folder_without_a_finished_run(save, tmp_path):
     for name in ("model.ckpt", "hyperparams.yaml"):
         (folder / name).unlink()
         message = refused(model, folder)
-        assert f"{Path(folder) / name}: missing" in message and "holds no finished run; train it to its end" in message
+        assert f"{Path(folder) / name}: missing" in message and "holds no finished run; train it to the end" in message
 
 
 def test_other_sizes_are_named_with_both_shapes(save):
