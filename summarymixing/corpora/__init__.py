@@ -1,1 +1,1 @@
-"""From a dataset's folder on disk to CSV manifests; one module a dataset."""
+"""From a dataset's folder on disk to CSV manifests; one module per dataset."""

@@ -9,22 +9,22 @@ import torch
 from summarymixing.corpora.decoders import decode
 from summarymixing.utils.errors import InputError
 
-# Samples within one step of 16 bits hold no sound; a lossy encoder makes such of zeros.
+# Samples within one step of 16 bits hold no sound; a lossy encoder turns zeros into such samples.
 _SILENCE = 2.0**-15
 
 
 def read_audio(path, sample_rate=16000, start=0.0, seconds=None):
     """Read a recording, or a piece of it, as one channel at `sample_rate`.
 
-    Every format that soundfile or FFmpeg reads will do (WAV, FLAC, MP3, Ogg, Opus, M4A, WebM, ...), at any sampling
-    rate and with any number of channels: the channels are averaged, then the signal is resampled.
+    It reads every format that soundfile or FFmpeg reads (WAV, FLAC, MP3, Ogg, Opus, M4A, WebM, ...), at any sample rate
+    and with any number of channels: the channels are averaged, then the signal is resampled.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The audio file.
     sample_rate : int
-        Wanted sampling rate in hertz.
+        Sample rate of the result in Hz.
     start : float
         Seconds into the recording at which the piece begins.
     seconds : float, optional
@@ -65,7 +65,7 @@ def resampled(blocks, rate, sample_rate):
     blocks : iterable of numpy.ndarray
         Each (samples,), float32.
     rate, sample_rate : int
-        Their sampling rate, and the one to resample to, in hertz.
+        Sample rate of the blocks, and that of the result, in Hz.
 
     Yields
     ------
@@ -87,10 +87,10 @@ def resampled(blocks, rate, sample_rate):
 
 
 def inspect_audio(path, minimum_seconds=0.025, allow_silence=False):
-    """Check that a recording can be used, and measure it.
+    """Check that a recording can be used, and measure its length.
 
-    It is decoded to its end in blocks, because headers can be wrong: the length is that of what `read_audio` reads. A
-    sampling rate or a number of channels that `read_audio` converts is no error.
+    It is decoded to its end in blocks, because headers can be wrong: the length is that of the result of `read_audio`.
+    Any sample rate and number of channels are allowed, because `read_audio` converts them.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def inspect_audio(path, minimum_seconds=0.025, allow_silence=False):
     minimum_seconds : float
         Shorter recordings are refused; the default is one analysis frame.
     allow_silence : bool
-        Whether a recording without any sound is no error.
+        Whether a recording without any sound is allowed.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def inspect_audio(path, minimum_seconds=0.025, allow_silence=False):
 
 
 def _first(seconds, blocks):
-    """The blocks of the first seconds; nothing behind them is decoded."""
+    """Yield the blocks of the first seconds; the rest is not decoded."""
     if seconds is None:
         yield from blocks
         return

@@ -1,4 +1,4 @@
-"""Any folder of audio without transcripts: from its files to CSV manifests of pieces of speech."""
+"""Any folder of audio without transcripts: from its files to CSV manifests of pieces of recordings."""
 
 import hashlib
 import logging
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 FIELDS = ["ID", "duration", "wav", "start", "spk_id"]
 #: Names of the two manifests, and of that of all recordings as they are.
 TRAIN, VALID, RECORDINGS = "train", "valid", "recordings"
-# Raise it with every change to what the manifest of recordings holds, so that older ones are made again.
+# Increase it with every change of the recordings manifest, so that older ones are made again.
 _VERSION = 1
-# A level of folders is taken for that of the speakers if it has as many.
+# A level of folders with at least this many is taken as that of the speakers.
 _SPEAKERS = 10
 _HELD_OUT = ("dev", "test", "valid", "eval")
 
@@ -40,39 +40,40 @@ def prepare(
 ):
     """Write the manifests ``train.csv`` and ``valid.csv`` of a folder of audio.
 
-    Whatever can be decoded below the folder is a recording, at any depth: LibriSpeech, Libri-Light behind its
-    ``cut_by_vad.py``, Common Voice's ``clips``, VoxCeleb, your own. The columns are ID (the recording's path below
-    `data_folder`, and where a piece begins), duration (seconds), wav (absolute path), start (seconds into it) and
-    spk_id (a folder).
+    Every file below the folder that can be decoded is a recording, at any depth: LibriSpeech, Libri-Light after its
+    ``cut_by_vad.py``, Common Voice's ``clips``, VoxCeleb, or another folder. The columns are ID (the recording's path
+    below `data_folder`, and the start of a piece), duration (seconds), wav (absolute path), start (seconds) and spk_id
+    (a folder).
 
-    A recording longer than `max_seconds` is cut into equal pieces, rather than cropped at random in each epoch: every
-    second is trained on, the lengths are known before the batches are made, and a resumed run needs no more than its
-    seed to read the same samples.
+    A recording longer than `max_seconds` is cut into equal pieces and not cropped at random in each epoch. Therefore
+    every second is used for training, the lengths are known before batches are made, and a resumed run reads the same
+    samples with its seed alone.
 
-    All recordings are decoded once, in parallel, for their lengths, and ``recordings.csv`` keeps these; it is made
-    again only if a file has changed. A recording that is unreadable, empty, silent or shorter than an analysis frame is
-    left out and named in ``recordings.skipped.csv``, one below `min_seconds` in ``train.left_out.csv``.
+    All recordings are decoded once, in parallel, to measure their lengths, which are kept in ``recordings.csv``; it is
+    made again only if a file has changed. A recording that is unreadable, empty, silent or shorter than an analysis
+    frame is left out and named in ``recordings.skipped.csv``; one shorter than `min_seconds` is named in
+    ``train.left_out.csv``.
 
     Parameters
     ----------
     data_folder : str or pathlib.Path
         The folder.
     manifest_folder : str or pathlib.Path
-        Where the two manifests go; made if missing.
+        Folder of the two manifests; created if missing.
     train_splits : list of str
-        Folders below `data_folder` to train on; ``"."`` is all of it.
+        Training folders below `data_folder`; ``"."`` is the whole folder.
     valid_split : str, optional
-        The folder to validate on, whose recordings are not trained on. Without it a share of the speakers of
-        `train_splits` is set apart, the same ones in every run. Speakers are the folders of the shallowest level that
-        has ten or more; without such a level each recording counts as a speaker.
+        The validation folder, whose recordings are not used for training. By default a part of the speakers of
+        `train_splits` is held out, the same speakers in every run. Speakers are the folders of the shallowest level
+        that has ten or more; without such a level each recording counts as a speaker.
     valid_share : float
-        Share of the audio set apart, between 0 and 1.
+        Fraction of the audio that is held out, between 0 and 1.
     min_seconds, max_seconds : float
-        Shorter recordings are left out, longer ones cut.
+        Shorter recordings are left out, longer ones are cut.
     max_bad_fraction : float
-        Largest tolerated share of unusable recordings, 0 to 1.
+        Largest tolerated fraction of unusable recordings, 0 to 1.
     recordings_folder : str or pathlib.Path, optional
-        Where ``recordings.csv`` is kept, so that several runs can share it; by default `manifest_folder`.
+        Folder of ``recordings.csv``, so that several runs can share it; by default `manifest_folder`.
     workers : int, optional
         Threads that decode; by default two per core.
     progress : bool
@@ -86,8 +87,8 @@ def prepare(
     Raises
     ------
     InputError
-        If a folder is missing, holds no recordings, or too many are unusable; if nothing is left to train or to
-        validate on; for lengths that contradict each other.
+        If a folder is missing or holds no recordings, if too many are unusable, if nothing is left for training or
+        validation, or if `min_seconds` and `max_seconds` contradict each other.
 
     Examples
     --------
@@ -189,7 +190,7 @@ def _audio_files(folder):
 
 
 def _warn_of_test_sets(trains):
-    """The usual names of folders that are kept for tests."""
+    """Warn if a training folder has a usual name of a test set."""
     folders = {folder for name in trains for folder in name.split("/")[:-1]}
     suspects = sorted(folder for folder in folders if folder.lower().startswith(_HELD_OUT))
     if suspects:
@@ -201,10 +202,10 @@ def _warn_of_test_sets(trains):
 
 
 def _speakers(ids):
-    """Who speaks in each recording: the folder at the shallowest level that has as many as `_SPEAKERS`."""
+    """The speaker of each recording: its folder at the shallowest level that has `_SPEAKERS` folders or more."""
     deepest = max((name.count("/") for name in ids), default=0)
     for level in range(1, deepest + 1):
-        # Recordings that lie above that level stand for themselves.
+        # Recordings above that level are speakers of their own.
         folders = ["/".join(name.split("/")[:level]) for name in ids]
         if len({folder for folder, name in zip(folders, ids, strict=True) if folder != name}) >= _SPEAKERS:
             return folders
@@ -212,7 +213,7 @@ def _speakers(ids):
 
 
 def _share_of_speakers(rows, share):
-    """Speakers with this share of the audio, in an order that depends on their names alone; at least one."""
+    """Speakers with this fraction of the audio, at least one, in an order that depends only on their names."""
     seconds = {}
     for row in rows:
         seconds[row["spk_id"]] = seconds.get(row["spk_id"], 0.0) + row["duration"]
@@ -223,7 +224,7 @@ def _share_of_speakers(rows, share):
 
 
 def _write(folder, split, recordings, min_seconds, max_seconds):
-    """The manifest of one set: recordings that are too short left out, those that are too long cut."""
+    """Write the manifest of one set; recordings that are too short are left out, longer ones are cut."""
     rows, short = [], []
     for row in recordings:
         name, seconds = row["ID"], row["duration"]

@@ -10,13 +10,13 @@ from summarymixing.corpora.text_normalisation import LANGUAGES, Language, Unspea
 from summarymixing.utils.errors import InputError
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
-#: All that is read of a list; releases differ in the others, and in their order.
+#: The columns that are read; releases differ in other columns and in their order.
 COLUMNS = ("client_id", "path", "sentence")
-# One analysis frame: anything shorter gives a recogniser nothing to look at.
+# One analysis frame: shorter recordings give a recogniser no frame.
 MIN_SECONDS = 0.025
-#: Characters, spaces included, that nobody says in a second; reading aloud takes 10 to 20. A clip with more is cut off.
+#: Characters per second, spaces included, that nobody can say (reading aloud has 10 to 20): such a clip is cut off.
 MAX_CHARACTERS_PER_SECOND = 30.0
-# Raise it with every change to what a manifest holds, so that older ones are made again.
+# Increase it with every change of the manifest, so that older ones are made again.
 _VERSION = 2
 
 
@@ -40,40 +40,41 @@ def prepare(
     workers=None,
     progress=True,
 ):
-    """Write one CSV manifest a split, or reuse those of an earlier call.
+    """Write one CSV manifest per split, or reuse those of an earlier call.
 
     The columns are ID (the clip's path below the locale's folder, such as ``clips/common_voice_fr_17299384.mp3``),
     duration (seconds), wav (absolute path), spk_id (``client_id``) and wrd (the sentence as
     :func:`~summarymixing.corpora.text_normalisation.normalise` writes it). The layout is that of every release:
     ``<locale>/<split>.tsv`` beside ``<locale>/clips/``; the lists' columns are found by name.
 
-    Left out, and named in ``<split>.skipped.csv``: clips that are missing, of zero bytes, unreadable or shorter than a
-    frame; sentences that are empty, cannot be normalised, or are too long for their clip; lines with another number of
-    columns than the header; clips of another locale, and clips that are listed twice, of which the first line stays if
-    the sentences agree. Training clips longer than `max_seconds` are left out by choice: they are named in
-    ``<split>.left_out.csv`` and do not count as bad. A manifest is made again when the settings, or the name, size or
-    date of a list or clip has changed.
+    These are left out and named in ``<split>.skipped.csv``: clips that are missing, empty, unreadable or shorter than a
+    frame; sentences that are empty, cannot be normalised, or are too long for their clip; lines whose number of columns
+    differs from the header; clips of another locale; and clips that are listed twice (the first line stays if the
+    sentences agree). Training clips longer than `max_seconds` are left out on purpose: they are named in
+    ``<split>.left_out.csv`` and do not count as unusable. A manifest is made again if the settings, or the name, size
+    or date of a list or clip has changed.
 
     Parameters
     ----------
     data_folder : str or pathlib.Path
         The folder that holds the locale's folder, or the locale's folder itself.
     manifest_folder : str or pathlib.Path
-        Where the manifests go; made if missing.
+        Folder of the manifests; created if missing.
     splits : list of str
         Lists, such as ``"dev"``; several joined by ``+`` make one manifest: ``"train+other"``.
     max_bad_fraction : float
-        Largest tolerated share of sentences that cannot be used, 0 to 1.
+        Largest tolerated fraction of unusable sentences, 0 to 1.
     locale : str
         Common Voice's name of the language, such as ``"fr"`` or ``"cy"``.
     max_seconds : float, optional
-        Longest clip of a manifest of `train_splits`; the others keep all, so that a test set stays that test set.
+        Seconds of the longest clip in a manifest of `train_splits`; other splits keep all clips, so that test sets do
+        not change.
     train_splits : list of str
-        Lists for training.
+        Training lists.
     max_characters_per_second : float
-        Bound on the characters of a transcript over the seconds of its clip.
+        Largest number of characters of a transcript per second of its clip.
     workers : int, optional
-        Threads that inspect clips; by default two per core, as much of the time is disk's.
+        Threads that inspect clips; by default two per core, because much of the time is spent on the disk.
     progress : bool
         Whether to show a progress bar.
 
@@ -85,7 +86,7 @@ def prepare(
     Raises
     ------
     InputError
-        If a folder or list is missing, a list is not UTF-8, lacks a column or is of another locale, or too many
+        If a folder or list is missing, a list is not UTF-8, lacks a column or has another locale, or too many
         sentences are unusable.
 
     Examples
@@ -104,7 +105,7 @@ def prepare(
         raise InputError(f"splits: expected a list of split names, got the text {splits!r}")
     folder = _locale_folder(Path(data_folder).absolute(), locale)
     settings = {"folder": str(folder), "locale": locale, "max_characters_per_second": max_characters_per_second}
-    # All lists before any clip: a missing one must not cost the time of the others.
+    # All lists are read before any clip, so that a missing list is found before hours of work.
     records = {split: _read_records(folder, split, locale) for split in splits}
     manifests = {}
     for split in splits:
@@ -132,7 +133,7 @@ def _prepare_split(split, records, manifest_folder, settings, max_bad_fraction, 
         split,
         manifest_folder,
         FIELDS,
-        # With the table's entry, so that a change there makes the manifests again.
+        # The entry of the language table is included, so that its changes make the manifests again.
         {"version": _VERSION, **settings, "language": repr(LANGUAGES.get(locale, Language()))},
         stat_files([*lists, *clips]),
         lambda: (list(records), examine),
@@ -144,7 +145,7 @@ def _prepare_split(split, records, manifest_folder, settings, max_bad_fraction, 
 
 
 def _locale_folder(data_folder, locale):
-    """The folder of one language, from itself or from the one above it."""
+    """The folder of one language, found from itself or from its parent folder."""
     if not data_folder.is_dir():
         raise InputError(
             f"{data_folder}: no such folder; set the key data_folder to the folder of a Common Voice release, which "
@@ -161,7 +162,7 @@ def _locale_folder(data_folder, locale):
 
 
 def _read_records(folder, split, locale):
-    """Return {ID: _Record} in the order of the lists; lines without a clip of their own are called LIST:LINE."""
+    """Return {ID: _Record} in the order of the lists; the ID of a line without its own clip is LIST:LINE."""
     names = split.split("+")
     if len(set(names)) < len(names):
         raise InputError(f"splits: {split!r} names a list twice; name it once")
@@ -222,7 +223,7 @@ def _read_list(path):
 
 
 def _record(list_file, clips, row, locale):
-    """What one line of a list says."""
+    """The record of one line of a list."""
     path = row["path"].strip()
     if not path:
         return _Record(list_file, None, "", "", "no clip named")
@@ -233,7 +234,7 @@ def _record(list_file, clips, row, locale):
 
 
 def _repeated(records, first, again):
-    """Mark a line whose clip an earlier one has named; if they contradict each other, that one too."""
+    """Mark a line whose clip is in an earlier line as bad; if the two contradict each other, also the earlier one."""
     if records[first].sentence == again.sentence:
         return again._replace(clip=None, defect=f"clip listed twice ({first})")
     defect = f"clip listed with several sentences ({first})"

@@ -1,4 +1,4 @@
-"""Audio files as blocks of samples: soundfile where it is exact and fast, FFmpeg (through PyAV) for all else."""
+"""Decode audio files to blocks of samples: with soundfile where it is exact and fast, otherwise with FFmpeg (PyAV)."""
 
 import re
 
@@ -8,26 +8,26 @@ import soundfile
 
 from summarymixing.utils.errors import InputError
 
-# What files of soundfile's own begin with: WAV, RF64, W64, FLAC, AIFF, AU, CAF, NIST Sphere.
+# First bytes of the formats that soundfile reads exactly: WAV, RF64, W64, FLAC, AIFF, AU, CAF, NIST Sphere.
 _SOUNDFILE_STARTS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"FORM", b".snd", b"caff", b"NIST")
-# A sample of these is a number in the file, so that their length is exact.
+# In these formats every sample is a number in the file, so that the length is exact.
 _EXACT = re.compile("PCM_.*|FLOAT|DOUBLE|ULAW|ALAW")
 _BLOCK = 1 << 16
 # A header written to a pipe states this length or more, because its writer could not go back.
 _UNKNOWN_LENGTH = 0x7FFF0000
-# libsndfile's count of a FLAC file that states none.
+# libsndfile's number of samples for a FLAC file that states none.
 _UNKNOWN_FRAMES = 2**62
-# What libsndfile notes of a header that states more than there is: stated, found.
+# libsndfile's log line for a header that states more samples than there are: stated, found.
 _TRUNCATED = (
     re.compile(r"^ *(?:data|SSND|Data Size) *: (?P<stated>\d+) \(should be (?P<found>\d+)\)", re.MULTILINE),
     re.compile(r"^riff : (?P<stated>\d+) \(should be (?P<found>\d+)\)", re.MULTILINE),  # W64
     re.compile(r"frame count (?P<found>\d+) does not match value from 'ds64' chunk of (?P<stated>\d+)"),
 )
-# Samples of silence that encoder and decoder put before the sound, where the file does not say how many.
+# Samples of silence that encoder and decoder add before the sound, used if the file does not state them.
 _DELAY = {"mp3": 1105, "mp3float": 1105, "mp2": 481, "mp2float": 481, "aac": 1024}
 # A frame whose side information is empty, then a name; a tag (ID3) may come first.
 _MP3_HEADER = re.compile(rb"\xff[\xe2-\xff]..\0{9,32}(?:Xing|Info)", re.DOTALL)
-# One damaged packet in so many is left out, as every player does; with more, too little is left of the recording.
+# One damaged packet in this many is left out, as every player does; with more, the recording is unusable.
 _PACKETS_A_DAMAGED_ONE = 10
 
 
@@ -39,20 +39,20 @@ def decode(path, start=0.0):
     path : str or pathlib.Path
         An audio file, or a video with a sound track (the first one is taken).
     start : float
-        Seconds to leave out at its beginning. In WAV, FLAC and their like they are skipped, elsewhere decoded.
+        Seconds to leave out at the beginning. In formats such as WAV and FLAC they are skipped, in others decoded.
 
     Yields
     ------
     rate : int
-        Sampling rate in hertz; it may change where files were joined.
+        Sample rate in Hz; it may change where files were joined.
     block : numpy.ndarray
         Shape (samples, channels), float32, full scale at -1 and 1.
 
     Raises
     ------
     InputError
-        If the file is missing, no audio, truncated for certain, or more than a tenth of its packets are damaged. Of
-        lossy formats, whose stated length is an estimate, all that can be decoded is used.
+        If the file is missing, is not audio or is certainly truncated, or if more than a tenth of its packets are
+        damaged. In lossy formats, whose stated length is an estimate, all that can be decoded is used.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def decode(path, start=0.0):
 
 
 def _open_soundfile(file):
-    """The file as soundfile opens it, or None where FFmpeg should read it."""
+    """Open the file with soundfile; None if FFmpeg should read it."""
     if not file.read(4).startswith(_SOUNDFILE_STARTS):
         return None
     file.seek(0)

@@ -12,20 +12,20 @@ from summarymixing.corpora.preparation import prepare_split, stat_files
 from summarymixing.utils.errors import InputError
 
 FIELDS = ["ID", "duration", "wav", "spk_id", "wrd"]
-# One analysis frame: anything shorter gives a recogniser nothing to look at.
+# One analysis frame: shorter recordings give a recogniser no frame.
 MIN_SECONDS = 0.025
 #: A file of one of these is a recording even if no transcript names it. The first two win over the rest, in this order.
 AUDIO_SUFFIXES = (
     ".flac .wav .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .gsm .m4a .mka .mkv .mp2 .mp3 .mp4 .nist .oga .ogg .opus "
     ".rf64 .snd .sph .spx .tta .w64 .webm .wma .wv"
 ).split()
-# Raise it with every change to what a manifest holds, so that older ones are made again.
+# Increase it with every change of the manifest, so that older ones are made again.
 _VERSION = 2
 _TRANSCRIPT_SUFFIX = ".trans.txt"
 
 
 def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers=None, progress=True):
-    """Write one CSV manifest a split, or reuse those of an earlier call.
+    """Write one CSV manifest per split, or reuse those of an earlier call.
 
     The columns are ID (the recording's path below `data_folder`, without its extension), duration (seconds), wav
     (absolute path), spk_id and wrd (the transcript as it stands). The layout is LibriSpeech's,
@@ -44,12 +44,12 @@ def prepare(data_folder, manifest_folder, splits, max_bad_fraction=0.01, workers
     data_folder : str or pathlib.Path
         The folder that holds the split folders.
     manifest_folder : str or pathlib.Path
-        Where the manifests go; made if missing.
+        Folder of the manifests; created if missing.
     splits : list of str
         Split folders, such as ``"dev-clean"``; several joined by ``+`` make one manifest:
         ``"train-clean-100+train-clean-360"``.
     max_bad_fraction : float
-        Largest tolerated share of recordings left out of a split, 0 to 1.
+        Largest tolerated fraction of recordings left out of a split, 0 to 1.
     workers : int, optional
         Threads that inspect recordings; by default two per core, as much of the time is disk's.
     progress : bool

@@ -1,4 +1,4 @@
-"""Writing CSV manifests whole or not at all, and reporting the records left out of them."""
+"""Write complete CSV manifests, read them, and report the records left out of them."""
 
 import csv
 import logging
@@ -15,19 +15,19 @@ csv.field_size_limit(2**31 - 1)
 _SHOWN = 3
 #: Beside every file that macOS copies to a disk of another kind lies one of this name, with its attributes.
 APPLE_DOUBLE = "._"
-# What a generated corpus has in its root: SETTINGS_FILE of summarymixing.synthetic, which needs packages of its own.
+# A file in the root of generated corpora: SETTINGS_FILE of summarymixing.synthetic, which needs more packages.
 _GENERATED = "corpus.json"
 
 
 def write_manifest(path, rows, fields):
-    """Write a CSV manifest, whole or not at all.
+    """Write a CSV manifest completely or not at all.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The CSV file; one of that name is replaced only once the new one is complete.
+        The CSV file; an existing file is replaced only when the new one is complete.
     rows : iterable of dict
-        One dictionary a record, with exactly the keys `fields`.
+        One dictionary per record, with exactly the keys `fields`.
     fields : sequence of str
         The columns, in order.
 
@@ -56,7 +56,7 @@ def printable(text):
     Parameters
     ----------
     text : str
-        Such as Python gives for a path.
+        For example a path from Python.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def printable(text):
 
 
 def read_manifest(path):
-    """Read a CSV file with a header, such as :func:`write_manifest` writes.
+    """Read a CSV file with a header, as :func:`write_manifest` writes it.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def read_manifest(path):
 
 
 def describe(manifests):
-    """Say what the data of a run are, for the key ``data`` of its record.
+    """Describe the data of a run, for the key ``data`` of its record.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def describe(manifests):
     Returns
     -------
     dict
-        ``synthetic``, whether a split lies in a generated corpus, and ``hours`` of each split.
+        ``synthetic``, whether a split is from a generated corpus; ``hours``, those of each split.
 
     Examples
     --------
@@ -139,9 +139,9 @@ class BadRecords:
     split : str
         Name of the split; the report is ``<split>.skipped.csv``.
     manifest_folder : str or pathlib.Path
-        Where the report goes, beside the manifest.
+        Folder of the report and of the manifest.
     max_bad_fraction : float
-        Largest tolerated share of the split's records, 0 to 1.
+        Largest tolerated fraction of the split's records, 0 to 1.
 
     Examples
     --------
@@ -167,14 +167,14 @@ class BadRecords:
         self.records.append({key: printable(str(value)) for key, value in entry.items()})
 
     def close(self, total):
-        """Write the report and judge the share of bad records among `total`.
+        """Write the report, and check the fraction of bad records among `total`.
 
-        Without bad records there is no report, and an earlier one is removed.
+        Without bad records there is no report, and an earlier report is removed.
 
         Raises
         ------
         InputError
-            If the share exceeds `max_bad_fraction`, or if no good record is left.
+            If the fraction exceeds `max_bad_fraction`, or if no good record is left.
         """
         if not self.records:
             self.report.unlink(missing_ok=True)

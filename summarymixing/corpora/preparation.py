@@ -1,4 +1,4 @@
-"""What the readers of all datasets share: one split's records to its CSV manifest, once, in parallel, resumable."""
+"""Preparation of all datasets: examine the records of a split once, in parallel and resumably, and write a manifest."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from summarymixing.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-# Records between two writes of the journal: what a killed preparation loses at most.
+# Records between two writes of the journal: the most that a killed preparation loses.
 _JOURNAL_EVERY = 100
 
 
@@ -32,35 +32,35 @@ def prepare_split(
 ):
     """Write the manifest of one split, or reuse that of an earlier call.
 
-    A record whose path or text cannot be written as UTF-8 is left out like a bad one, its name escaped.
+    A record whose path or text cannot be written as UTF-8 is left out like a bad record, with its name escaped.
 
-    A manifest is made again when `settings`, or the name, size or date of one of `files`, has changed. A preparation
-    that was killed goes on where it was: results are kept in ``<split>.journal`` until the manifest is complete.
+    A manifest is made again if `settings`, or the name, size or date of one of `files`, has changed. A preparation that
+    was killed continues where it stopped: results are kept in ``<split>.journal`` until the manifest is complete.
 
     Parameters
     ----------
     split : str
         Name of the manifest.
     manifest_folder : str or pathlib.Path
-        Where it goes; made if missing.
+        Folder of the manifest; created if missing.
     fields : sequence of str
         The columns, ``"ID"`` among them.
     settings : dict
-        Everything else that decides what the manifest holds, as JSON has it: a version of the reader, options.
+        Everything else on which the manifest depends, for JSON: version of the reader, options.
     files : list of tuple
-        What the split consists of, from :func:`stat_files`.
+        The files of the split, from :func:`stat_files`.
     find_records : callable
         Called without arguments if there is work; returns the IDs in the order of the manifest, and a function
         ``examine(ID)`` that is called in threads and returns (row, file, reason): a dict of the other columns, the file
         at fault, and the reason in a few words or None for a good record.
     max_bad_fraction : float
-        Largest tolerated share of records left out, 0 to 1.
+        Largest tolerated fraction of records left out, 0 to 1.
     workers : int, optional
-        Threads; by default two per core, as much of the time is the disk's.
+        Threads; by default two per core, because much of the time is spent on the disk.
     progress : bool
         Whether to show a progress bar.
     choose : callable, optional
-        ``choose(row)`` returns why a good record is left out by choice, in a few words, or None to keep it. Such
+        ``choose(row)`` returns in a few words why a good record is left out on purpose, or None to keep it. Such
         records do not count as bad.
 
     Returns
@@ -121,7 +121,7 @@ def prepare_split(
     bad.close(total=len(ids))
     report_choice(split, manifest_folder / f"{split}.left_out.csv", chosen_out, len(ids), rows)
     write_manifest(manifest, rows, fields)
-    # After the manifest: settings that are present vouch for a complete manifest.
+    # Written after the manifest, so that settings exist only with a complete manifest.
     with atomic_open(settings_file) as file:
         json.dump(settings, file, indent=2)
     journal.path.unlink()
@@ -129,7 +129,7 @@ def prepare_split(
 
 
 def _unwritable(row):
-    """Why a row cannot stand in a manifest, which is UTF-8; None if it can."""
+    """Why a row cannot be written to a manifest, which is UTF-8; None if it can."""
     for column, value in row.items():
         try:
             str(value).encode()
@@ -139,7 +139,7 @@ def _unwritable(row):
 
 
 def report_choice(split, report, chosen_out, total, rows):
-    """Name and count the records that are left out by choice.
+    """Name and count the records that are left out on purpose.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def stat_files(paths):
 
 
 class _Journal:
-    """Results of the records examined so far, on disk as lines of JSON; the first line is what they were made with."""
+    """Results of the records examined so far, stored as lines of JSON; the first line holds the settings."""
 
     def __init__(self, path, settings):
         self.path = path
@@ -197,7 +197,7 @@ class _Journal:
         lines = _json_lines(path)
         if lines[:1] == [settings]:
             self.results = {record_id: result for record_id, *result in lines[1:]}
-            # A killed process may have left half a line: the next one starts afresh.
+            # A killed process may have left half a line, so that the next record must begin a new line.
             self._file = open(path, "a", encoding="utf-8")
             self._file.write("\n")
         else:

@@ -1,4 +1,4 @@
-"""What an utterance asks for: scenario, action and entities, and the text from which a decoder learns them."""
+"""The SLU frame of an utterance: scenario, action and entities, and its text, which a decoder learns."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class SemanticFrame:
     Attributes
     ----------
     scenario, action : str
-        The two halves of the intent; empty if a decoder did not say.
+        The two parts of the intent; empty if a prediction lacks them.
     entities : tuple of (str, str)
-        Type and filler (the words spoken) of each, in the order of the utterance; the same one may stand there twice.
+        Type and filler (the spoken words) of each entity, in the order of the utterance; an entity may occur twice.
 
     Examples
     --------
@@ -31,20 +31,20 @@ class SemanticFrame:
 
     @property
     def intent(self) -> str:
-        """Scenario and action in one word, as SLURP has it."""
+        """Scenario and action joined by "_", as in SLURP."""
         return f"{self.scenario}_{self.action}"
 
     def to_text(self) -> str:
         """Return ``scenario|action|type:filler|type:filler...``, which :meth:`from_text` reads back.
 
-        The labels come first, so that a decoder chooses among a few words before it spells fillers, and then the
-        fillers in the order in which they are heard.
+        The labels come first, so that a decoder chooses among a few words before it spells fillers. The entities follow
+        in the order of the utterance.
 
         Raises
         ------
         ValueError
-            If the frame holds what the format cannot: an empty part, "|", ":" outside a filler, or white space other
-            than single spaces between words.
+            If the format cannot represent the frame: it has an empty part, "|", ":" outside a filler, or white space
+            other than single spaces between words.
         """
         labels = [self.scenario, self.action, *(kind for kind, _ in self.entities)]
         if any(":" in label for label in labels):
@@ -58,10 +58,10 @@ class SemanticFrame:
 
     @classmethod
     def from_text(cls, text: str) -> SemanticFrame:
-        """Read a frame from whatever a decoder says; nothing is an error.
+        """Parse any output of a decoder; no text is an error.
 
-        Parts with a colon are entities, wherever they stand; those without a type or a filler say nothing and are left
-        out. The first part without a colon is the scenario, the second the action, and later ones are left out.
+        Parts with a colon are entities, at any position; those without a type or a filler are left out. The first part
+        without a colon is the scenario, the second the action; further ones are left out.
 
         Examples
         --------

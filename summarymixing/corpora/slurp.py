@@ -25,9 +25,9 @@ FIELDS = [
 ]
 TARGETS = ("semantics", "sentence")
 MICROPHONES = ("all", "headset", "far-field")
-# One analysis frame: anything shorter gives a recogniser nothing to look at.
+# One analysis frame: shorter recordings give a recogniser no frame.
 MIN_SECONDS = 0.025
-# Raise it with every change to what a manifest holds, so that older ones are made again.
+# Increase it with every change of the manifest, so that older ones are made again.
 _VERSION = 3
 _SYNTHETIC_SPLIT = "train_synthetic"
 
@@ -42,7 +42,7 @@ def prepare(
     workers=None,
     progress=True,
 ):
-    """Write one CSV manifest a split, one row a recording, or reuse those of an earlier call.
+    """Write one CSV manifest per split, with one row per recording, or reuse those of an earlier call.
 
     The layout is that of SLURP's repository: ``dataset/slurp/<split>.jsonl`` (train, devel, test, train_synthetic) and
     ``audio/slurp_real`` and ``audio/slurp_synth`` with the recordings; the latter two may also lie in `data_folder`.
@@ -55,8 +55,8 @@ def prepare(
     lines name no speaker, but the file ``dataset/slurp/metadata.json`` does (``usrid``): spk_id is what it says, else
     "unknown", and "synthetic" in train_synthetic.
 
-    As in SLURP's evaluation tool fillers are in lower case, scenario and action are right whatever the intent says, and
-    a recording that several lines name counts once, with the last of them.
+    As in SLURP's evaluation tool fillers are in lower case, the scenario and the action of a line are used and not its
+    intent, and a recording that several lines name counts once, with the last of them.
 
     A line is left out if it is not JSON, lacks a field or has an entity outside its tokens, and a recording if it is
     missing, unreadable, truncated, empty or shorter than a frame; ``<split>.skipped.csv`` names them.
@@ -66,11 +66,11 @@ def prepare(
     data_folder : str or pathlib.Path
         The folder that holds ``dataset/slurp``.
     manifest_folder : str or pathlib.Path
-        Where the manifests go; made if missing.
+        Folder of the manifests; created if missing.
     splits : list of str
         Names of ``.jsonl`` files; several joined by ``+`` make one manifest: ``"train+train_synthetic"``.
     max_bad_fraction : float
-        Largest tolerated share of lines and recordings left out of a split, 0 to 1.
+        Largest tolerated fraction of lines and recordings left out of a split, 0 to 1.
     target : str
         What wrd holds: "sentence", or "semantics", the frame as
         :class:`~summarymixing.corpora.semantic_frame.SemanticFrame` writes it.
@@ -142,7 +142,7 @@ def prepare(
 
 
 def _find_records(corpus, split, records, target):
-    """IDs of a split, and what examines one of them."""
+    """The IDs of a split, and the function that examines one of them."""
     if not any(recording for _, recording, _ in records.values()):
         raise InputError(
             f"{corpus.data_folder}: split {split!r} holds no recordings for microphones={corpus.microphones}; check "
@@ -153,7 +153,7 @@ def _find_records(corpus, split, records, target):
 
 
 class _Corpus:
-    """SLURP's files: lines to records, names of recordings to paths."""
+    """SLURP's files: from lines to records, from names of recordings to paths."""
 
     def __init__(self, data_folder, microphones):
         self.data_folder = data_folder
@@ -192,7 +192,7 @@ class _Corpus:
         return records
 
     def files(self, split, records):
-        """What decides a split's manifest: its lines, its recordings, and who speaks."""
+        """The files on which a split's manifest depends: its lines, its recordings, and the metadata."""
         lines = [self._lines_file(name) for name in split.split("+")]
         recordings = [recording for _, recording, _ in records.values() if recording]
         return stat_files([*lines, self._metadata_file, *dict.fromkeys(recordings)])

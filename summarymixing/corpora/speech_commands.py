@@ -21,7 +21,7 @@ WORDS = {1: _V1, 2: sorted([*_V1, "backward", "follow", "forward", "learn", "vis
 #: The ten words of the 12-class task.
 COMMANDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 UNKNOWN, SILENCE = "unknown", "silence"
-#: Part of each noise file, from and to, that a split takes: what is tested with has never been trained with.
+#: Part of each noise file, from and to, that a split uses, so that test noise is never used in training.
 NOISE_PARTS = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}
 NOISE_FOLDER = "_background_noise_"
 #: The separate archive ``speech_commands_test_set_v0.02``.
@@ -30,11 +30,11 @@ MIN_SECONDS = 0.025
 _SILENCE_SECONDS = 1.0
 # Unknown words and pieces of silence, each over the recordings of the ten words (TensorFlow's percentages).
 _SHARE = 0.1
-# Validation and test sets are drawn with it, whatever the seed of the training set.
+# Seed of validation and test sets, independent of that of the training set.
 _EVALUATION_SEED = 0
 _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 _NAME = re.compile(r"(?:.+_)?([^_]+)_nohash_\d+\.wav")
-# Raise it with every change to what a manifest holds, so that older ones are made again.
+# Increase it with every change of the manifest, so that older ones are made again.
 _VERSION = 2
 
 
@@ -50,34 +50,34 @@ def prepare(
     workers=None,
     progress=True,
 ):
-    """Write one CSV manifest a split, or reuse those of an earlier call.
+    """Write one CSV manifest per split, or reuse those of an earlier call.
 
     The columns are ID, duration (seconds), wav (absolute path), spk_id, wrd (the word spoken), command (the class),
     and, because a piece of silence is cut out of a long recording, start (seconds) and gain (a factor). The layout is
     the archive's, ``<word>/<speaker>_nohash_<n>.wav``, ``validation_list.txt`` and ``testing_list.txt`` (the rest is
     the training set), ``_background_noise_/*.wav``.
 
-    With 12 classes the words beside the ten commands are "unknown", and "silence" is background noise. There is one
-    of each for ten recordings of commands, in every split: TensorFlow's convention, by which the published test set
-    (Warden 2018, arXiv 1804.03209) was drawn as well. Unknown words are drawn from the split's own, silence is 1 s from
-    a random place of the split's own part of a noise file (80, 10 and 10 %), at a volume drawn from 0 to 1.
-    (TensorFlow itself tests silence with zeros.)
+    With 12 classes all words other than the ten commands are "unknown", and "silence" is background noise. In every
+    split there is one of each per ten recordings of commands. This is TensorFlow's convention, which the published test
+    set (Warden 2018, arXiv 1804.03209) follows. Unknown words are drawn from the same split. Silence is 1 s from a
+    random place in the split's own part of a noise file (80, 10 and 10 %), at a volume drawn from 0 to 1; TensorFlow
+    itself tests silence with zeros.
 
-    A recording that is unreadable, truncated or empty, or is listed and missing, is left out, and so are folders that
-    are no word of the version; ``<split>.skipped.csv`` names them.
+    A recording that is unreadable, truncated, empty, or listed but missing is left out, and so are folders that are not
+    words of the version; ``<split>.skipped.csv`` names them.
 
     Parameters
     ----------
     data_folder : str or pathlib.Path
         The folder that holds the word folders.
     manifest_folder : str or pathlib.Path
-        Where the manifests go; made if missing.
+        Folder of the manifests; created if missing.
     splits : list of str
         Of ``"train"``, ``"valid"``, ``"test"`` and ``"test-archive"``.
     max_bad_fraction : float
-        Largest tolerated share of recordings left out of a split, 0 to 1.
+        Largest tolerated fraction of recordings left out of a split, 0 to 1.
     classes : int
-        12, or all words: 35 of version 2, 30 of version 1.
+        12; or all words, 35 in version 2 and 30 in version 1.
     version : int
         1 or 2.
     seed : int
@@ -116,8 +116,8 @@ def prepare(
     """
     if version not in WORDS or classes not in (12, len(WORDS[version])):
         raise InputError(
-            f"classes={classes}, version={version}: version is 1 or 2, and classes is 12 or all words, 30 of version 1 "
-            "or 35 of version 2"
+            f"classes={classes}, version={version}: set version to 1 or 2, and classes to 12 or to all words, 30 in "
+            "version 1 or 35 in version 2"
         )
     unknown = [split for split in splits if split not in (*NOISE_PARTS, ARCHIVE_SPLIT)]
     if isinstance(splits, str) or unknown:
@@ -144,7 +144,7 @@ def prepare(
 
 
 class _Corpus:
-    """The folder: which recordings belong to which split, and what each stands for."""
+    """The dataset's folder: the split and the class of each recording."""
 
     def __init__(self, root, version):
         self.root, self.version, self.words = root, version, WORDS[version]
@@ -216,7 +216,7 @@ class _Corpus:
         return records
 
     def _silence(self, split, count, draw):
-        """So many pieces of the split's own part of the noise files."""
+        """Draw pieces of silence from the split's own part of the noise files."""
         first, last = NOISE_PARTS[split]
         records, usable = {}, []
         for path in self.noise:
@@ -255,7 +255,7 @@ def _archive_folder(test_archive, classes):
 
 
 def _archive_records(archive):
-    """Records of the published test set: a folder a class."""
+    """Records of the published test set, which has one folder per class."""
     folders = {**{word: word for word in COMMANDS}, "_unknown_": UNKNOWN, "_silence_": SILENCE}
     missing = [name for name in folders if not _recordings(archive / name)]
     if missing:
@@ -270,7 +270,7 @@ def _archive_records(archive):
 
 
 def _find_records(read):
-    """What :func:`~summarymixing.corpora.preparation.prepare_split` asks for."""
+    """The argument ``find_records`` of :func:`~summarymixing.corpora.preparation.prepare_split`."""
     records = read()
 
     def examine(record_id):

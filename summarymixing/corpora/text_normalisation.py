@@ -1,7 +1,7 @@
-"""Sentences as people type them to transcripts as a recogniser learns them: one table of languages, one function.
+"""Normalise typed sentences to transcripts for a recogniser: one table of languages, one function.
 
-What can be read aloud in one way only is rewritten; what cannot (digits, symbols, foreign scripts) is refused, because
-a guess would be a wrong transcript.
+Text that can be read aloud in only one way is rewritten. Other text (digits, symbols, foreign scripts) is refused,
+because a guess would be a wrong transcript.
 """
 
 import re
@@ -16,18 +16,19 @@ class Language:
     Attributes
     ----------
     letters : str, optional
-        Those beyond A to Z. Any other letter loses its diacritics (``Tōkyō`` is TOKYO), is spelled out
+        Letters besides A to Z. Any other letter loses its diacritics (``Tōkyō`` is TOKYO), is spelled out
         (``SPELLED_OUT``) or is refused. None: every letter and mark of Unicode is kept.
     initial, final : str
-        Regular expressions of the words that keep an apostrophe before, behind them; all others lose it, as it is a
-        quotation mark there. An apostrophe between two letters always stays.
+        Regular expressions of the words that keep an apostrophe before them, and after them. Before and after other
+        words it is a quotation mark and is removed. An apostrophe between two letters always stays.
     elided : str
-        Those that an apostrophe joins to the next word, whatever space or quotation mark stands between them.
+        Regular expression of the words that an apostrophe joins to the next word, even with a space or a quotation mark
+        between them.
     accented : tuple of (str, str)
-        Regular expression of words behind which an apostrophe is typed for an accent, and the letter that their last
-        one then is.
+        Regular expression of words after which people type an apostrophe instead of an accent, and the accented letter
+        that replaces their last letter.
     replacements : tuple of (str, str)
-        Regular expression and what it becomes, before anything but apostrophes is changed.
+        Regular expression and its replacement, applied before everything except apostrophes.
     """
 
     letters: str | None = None
@@ -84,15 +85,15 @@ _SPOKEN = "%‰&@#§"
 
 
 class Unspeakable(ValueError):
-    """A sentence of which nobody can know, by rule, what was said; the message is a reason in a few words."""
+    """A sentence whose pronunciation no rule can determine; the message is the reason in a few words."""
 
 
 def normalise(sentence, locale):
     """Turn a sentence into a transcript: upper-case words of letters and apostrophes, one space between them.
 
-    Upper case, as in LibriSpeech's transcripts, so that all recipes write alike; accents stay, as they are heard.
-    Whatever way a letter or an apostrophe was typed, it becomes one (NFC, ``’`` as ``'``); other punctuation, dashes
-    and hyphens with it, becomes a space.
+    Text is upper case, as in LibriSpeech's transcripts, so that all recipes write in the same way. Accents stay,
+    because they can be heard. All ways to type a letter or an apostrophe become one (NFC, ``’`` as ``'``). Other
+    punctuation, dashes and hyphens included, becomes a space.
 
     Parameters
     ----------
@@ -109,8 +110,8 @@ def normalise(sentence, locale):
     Raises
     ------
     Unspeakable
-        For digits, for symbols that are read aloud, such as ``%`` and ``€``, and for letters that are neither in the
-        alphabet of the language nor such with diacritics.
+        If the sentence has digits, symbols that are read aloud, such as ``%`` and ``€``, or letters that are not in the
+        alphabet of the language, with or without diacritics.
 
     Examples
     --------

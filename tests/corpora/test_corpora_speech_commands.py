@@ -187,7 +187,7 @@ MISTAKES = {
         {},
         "yes/d_nohash_0.wav is in both validation_list.txt and testing_list.txt",
     ),
-    "one class": (lambda data: None, {"classes": 11}, "classes=11, version=2: .* classes is 12 or all words"),
+    "one class": (lambda data: None, {"classes": 11}, "classes=11, version=2: .* classes to 12 or to all words"),
     "30 of version 2": (lambda data: None, {"classes": 30}, "classes=30"),
     "version 3": (lambda data: None, {"version": 3}, "version=3"),
     "unknown split": (lambda data: None, {"splits": ["dev"]}, "must be a list of train, valid, test and test-archive"),
