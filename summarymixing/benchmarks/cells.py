@@ -1,4 +1,4 @@
-"""A cell of the benchmark, one mixer in one setting, and the call that is timed for it."""
+"""A cell of the benchmark: one mixer in one setting, and the call that is timed for it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from summarymixing.utils.errors import InputError
 
 FRAME_SECONDS = 0.04
 SAMPLES_A_FRAME = 640
-#: Levels that stand for what a mixer cannot avoid, and in words.
+#: Levels that measure what a mixer cannot avoid, and their names.
 BOUNDS = {"floor": "matrix products alone", "arithmetic": "products, activations", "copy": "copy of its bytes"}
 LEVELS = ("mixer", "layer", "encoder", "training", "decoding", *BOUNDS)
 STEPS = ("forward", "forward+backward")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "autocast": torch.float32}
 MODES = ("eager", "compile")
 KERNEL_SIZE, MELS, VOCABULARY = 31, 80, 1000
-#: Frames of the input on which a cell is tried first, so that what libraries allocate once is there.
+#: Frames of the input of a first trial, after which one-time allocations of libraries are done.
 FIRST_FRAMES = 16
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is measured, in one setting.
+    """One measurement of the benchmark: a mixer in one setting.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Cell:
 
     @property
     def memory_in_process(self) -> bool:
-        """Whether its memory is measured in a process of its own: of a compiled one the compiler's would be."""
+        """Whether its memory is measured in a separate process; not if compiled, where the compiler's memory counts."""
         return self.level not in BOUNDS and not self.compiled
 
     @property
@@ -125,16 +125,16 @@ class Cell:
 
     @property
     def shape(self) -> Shape:
-        """The shape that decides its products."""
+        """The shape on which its matrix products depend."""
         return Shape(self.rows, self.frames, self.d_model, self.chunk_size)
 
     def with_(self, **changes) -> Cell:
-        """The same cell but for some attributes."""
+        """A copy of the cell with some attributes changed."""
         return dataclasses.replace(self, **changes)
 
 
 class Workbench:
-    """Builds models and inputs of cells; cells share them where they can.
+    """Builds models and inputs of cells; cells share them where possible.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Workbench:
         self._random = functools.cache(self._make_random)
 
     def prepare(self, cell: Cell):
-        """What is timed for a cell: a callable without arguments that leaves no gradients behind."""
+        """Return the callable that is timed for a cell; it takes no arguments and leaves no gradients."""
         if cell.level in ("floor", "arithmetic"):
             dtype = torch.float32 if cell.dtype == "float32" else torch.bfloat16
             found = entry(cell.mixer)
@@ -207,10 +207,10 @@ class Workbench:
         return call
 
     def _gradient_call(self, cell, module):
-        # A tensor of its own over the same memory: one cell's input must not ask for gradients in another's forward.
+        # A new tensor over the same memory: the input of one cell must not require gradients in another's forward.
         x = self._input(cell).detach().requires_grad_()
         parameters, forward, cast = list(module.parameters()), _forward(cell, module), _precision(cell)
-        # The gradient exists beforehand, as that of the next layer would.
+        # The gradient exists before the call, as that of a next layer would.
         with torch.no_grad(), cast():
             eager = getattr(module, "_orig_mod", module)
             dtype = _forward(cell, eager)(x[:1, :FIRST_FRAMES]).dtype
@@ -259,9 +259,9 @@ class Workbench:
 
 
 def compiled(module: torch.nn.Module) -> torch.nn.Module:
-    """`torch.compile` for any length at once, and an error where it would fall back to eager unseen.
+    """Apply `torch.compile` for all lengths, with an error where it would silently fall back to eager.
 
-    All mixers share one ``forward``, which it compiles for each of them: more often than its limit of eight.
+    All mixers share one ``forward``, which is compiled for each of them, more often than the default limit of eight.
     """
     config = torch._dynamo.config
     config.recompile_limit = config.accumulated_recompile_limit = 10_000

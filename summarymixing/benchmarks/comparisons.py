@@ -1,4 +1,4 @@
-"""Numbers made from cells of one run, ratios and slopes: withheld while tests fail, held against their limits."""
+"""Ratios and slopes from the cells of one run, compared with their limits, and withheld while tests fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from summarymixing.benchmarks.cells import Cell
 from summarymixing.benchmarks.timing import quantiles
 
-#: Below it a process's memory is noise of the allocator and the page tables.
+#: Below this a process's memory is only noise of the allocator and the page tables.
 SMALLEST_GROWTH = 2**20
 
 
@@ -28,7 +28,7 @@ class Ratio:
     quantity : str
         "seconds" or "memory".
     expected : float, optional
-        What counting multiply-accumulates predicts.
+        The ratio predicted by counting multiply-accumulates.
     """
 
     row: str
@@ -44,7 +44,7 @@ class Ratio:
         return (self.numerator, *self.denominators)
 
     def value(self, results) -> dict:
-        """``value`` of the medians; for seconds over the rounds that visited both, whose own ratios give quantiles."""
+        """The ratio of the medians; for seconds over the rounds that visited both, with quantiles of their ratios."""
         pair = self.numerator, self._largest(results)
         if self.quantity == "seconds":
             rounds = list(zip(*(results[cell]["seconds"]["all"] for cell in pair), strict=False))
@@ -71,7 +71,7 @@ class Slope:
     row, column : str
         Place in the table.
     cells : tuple of Cell
-        The same but for their length.
+        Cells that differ only in their length.
     quantity : str
         "seconds" or "memory" (growth above the process before the call).
     """
@@ -100,12 +100,12 @@ def slope(x, y) -> float:
 
 @dataclass
 class Table:
-    """Numbers of one kind, and what they should be.
+    """Numbers of one kind, and their limits.
 
     Attributes
     ----------
     title : str
-        Says what over what.
+        Names numerator and denominator.
     numbers : list of Ratio or Slope
         In the order of rows and columns.
     at_most, at_least : float, optional

@@ -1,4 +1,4 @@
-"""Memory and time of cells: memory first, each alone; then time, all in turns."""
+"""Measure memory and time of cells: first the memory of each cell alone, then the time of all cells in turns."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Options:
     rounds : tuple of int
         Fewest and most timed visits of every cell.
     budget_seconds : float
-        Time for all visits of a suite together, beyond the fewest.
+        Time for all visits of a suite together, in addition to the fewest visits.
     memory_limit_bytes : int, optional
-        Beyond it a cell is out of memory; by default three quarters of what is free when measuring begins.
+        A cell that needs more is out of memory; by default three quarters of the free memory at the start.
     """
 
     threads: int = 2
@@ -88,15 +88,15 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
         if call is not None:
             calls[cell] = call
     progress("memory", len(cells), len(cells))
-    keep_freed_memory()  # as in training; for floors and every mixer alike
+    keep_freed_memory()  # as in training, for floors and for all mixers
     for cell, result in results.items():
         if result["reason"] is None and cell not in calls:
             try:
                 call = bench.prepare(cell)
                 if cell.compiled:
-                    call()  # here, and again when it is first visited: a later cell may make it compile anew
+                    call()  # here, and again at its first visit, because a later cell may cause a new compilation
                 calls[cell] = call
-            except Exception as error:  # a cell that fails leaves the others alone
+            except Exception as error:  # the other cells are still measured
                 _fail(result, failure(error))
     stopwatch = cuda_seconds if any(cell.device == "cuda" for cell in cells) else _roomy(calls, results, limit)
     times = time_in_turns(
@@ -119,9 +119,9 @@ def measure_cells(cells, options: Options, progress=lambda what, done, total: No
 
 
 def _roomy(calls: dict, results: dict, limit: int):
-    """A stopwatch that first returns kept memory where a call would not find enough beside it.
+    """A stopwatch that first returns kept memory to the system if a call would not find enough.
 
-    If that is not enough, it raises MemoryError: the system would kill this process, and all results with it.
+    If that is not enough, it raises MemoryError; otherwise the system would kill this process, and all results with it.
     """
     needed = {call: (results[cell]["memory"] or {"growth_bytes": 0})["growth_bytes"] for cell, call in calls.items()}
 
@@ -162,7 +162,7 @@ def _prepare(workbench, cell, seed: int):
 
 
 def _cuda_memory(bench, cell) -> tuple[dict, object]:
-    """The allocator's peak in this process, where cells share nothing but weights and inputs."""
+    """Peak of the CUDA allocator in this process, where cells share only weights and inputs."""
     try:
         call = bench.prepare(cell)
         if cell.compiled:
@@ -173,7 +173,7 @@ def _cuda_memory(bench, cell) -> tuple[dict, object]:
         call()
         torch.cuda.synchronize()
         peak = torch.cuda.max_memory_allocated()
-    except Exception as error:  # a cell that fails leaves the others alone
+    except Exception as error:  # the other cells are still measured
         found, call = failure(error), None
     else:
         found = {

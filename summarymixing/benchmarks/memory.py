@@ -1,4 +1,4 @@
-"""Memory of one call, in a process of its own, where running out of it is a result."""
+"""Measure the memory of one call in a separate process; running out of memory is a result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def resident_now() -> int:
 
 
 def forget_peak() -> None:
-    """Let `resident_peak` begin again from now, where the system can (Linux)."""
+    """Reset `resident_peak`, if the system can (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -89,7 +89,7 @@ def failure(error: BaseException) -> dict:
 
 
 def growth_of(prepare, *arguments) -> dict:
-    """Call ``prepare(*arguments)``, then what it returns; by how much that call raised this process's peak.
+    """Call ``prepare(*arguments)`` and then its result, and measure by how much the latter raised the memory peak.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def growth_of(prepare, *arguments) -> dict:
 
 
 def in_fresh_process(function, *arguments, limit_bytes: int | None = None, threads: int = 1, preload=()) -> dict:
-    """Run ``function(*arguments)`` in a process that has done nothing but import, and has at most so much memory.
+    """Run ``function(*arguments)`` in a new process that has only imported modules, with a limit on its memory.
 
     Such a process is forked from a server that imports once; neither has any memory of this process.
 
@@ -167,7 +167,7 @@ def _serve(sender, function, arguments, limit_bytes, threads):
         resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     try:
         result = function(*arguments)
-    except Exception as error:  # whatever it is, the benchmark goes on with its other cells
+    except Exception as error:  # the benchmark continues with the other cells
         result = failure(error)
     sender.send(result)
 

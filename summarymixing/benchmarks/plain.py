@@ -1,4 +1,4 @@
-"""SummaryMixing as its formula reads: what the fast code is measured against."""
+"""SummaryMixing written directly from its formula, with which the speed of the fast code is compared."""
 
 import torch
 
@@ -6,7 +6,7 @@ from summarymixing.mixers.base import Mixer
 
 
 class PlainSummaryMixing(Mixer):
-    """SummaryMixing in its plain formulation, with the very parameters of a `SummaryMixing`.
+    """SummaryMixing in its plain formulation, sharing the parameters of a `SummaryMixing`.
 
     Heads are an einsum; the summary is repeated T times and concatenated with f(x) before one dense combiner; under
     chunks the mean is a T x T matrix with normalised rows; padding is multiplied by a mask. Output and gradients

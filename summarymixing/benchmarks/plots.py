@@ -1,4 +1,4 @@
-"""The record of a suite as plots: time and memory against the length, logarithmic axes, one line a mixer."""
+"""Plots of a suite's record: time and memory against the length, logarithmic axes, one line per mixer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from summarymixing.benchmarks.registry import entry
 from summarymixing.benchmarks.suite import chunk_labels
 from summarymixing.reports.plot_styles import MARKERS, OKABE_ITO
 
-# Markers and line styles tell the same as colours again.
+# Markers and line styles repeat the information of colours.
 LINES = ["-", "--", ":", "-."]
 LABELS = {
     "time": "time of an utterance (ms)",
@@ -31,7 +31,7 @@ def draw(record: dict, kind: str) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A panel for each level and step; where memory ran out a line ends.
+        One panel per level and step; a line ends where memory ran out.
     """
     if record["cells"] and "blocks" in record["cells"][0]:
         return _draw_streams(record, kind)
@@ -133,7 +133,7 @@ def _logarithmic(axes, label):
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
-        # 1, 2, 5 and so on, written out: a range of less than a decade would have no number else.
+        # Ticks at 1, 2, 5 and so on: a range of less than a decade would otherwise have no number.
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_formatter(NullFormatter())
@@ -147,7 +147,7 @@ def _legend(figure, axes):
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        # As many columns as the figure is wide: a character of this size takes a fourteenth of an inch.
+        # As many columns as fit: a character of this size needs a fourteenth of an inch.
         columns = max(1, int(figure.get_figwidth() / (0.8 + max(map(len, found)) / 14)))
         options = {
             "loc": "outside lower center",

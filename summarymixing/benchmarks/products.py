@@ -1,4 +1,4 @@
-"""The matrix products that a mixer cannot avoid, counted and timed alone: the floor under its time."""
+"""The floor of a mixer: the matrix products that it cannot avoid, counted and timed alone."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Product:
 
     @property
     def blocks(self) -> int:
-        """Into how many blocks of rows `FloorCall` cuts it."""
+        """Number of blocks of rows in which `FloorCall` computes it."""
         widest = self.batch * self.rows * max(self.inner, self.columns)
         return min(self.rows, math.ceil(widest / LARGEST_OPERAND))
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the products of a mixer.
+    """The sizes on which the products of a mixer depend.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Shape:
 
     @property
     def summaries(self) -> int:
-        """How many different summaries there are: one an utterance or one a chunk."""
+        """Number of different summaries: one per utterance or one per chunk."""
         return self.utterances * (1 if self.chunk_size is None else math.ceil(self.frames / self.chunk_size))
 
 
@@ -182,7 +182,7 @@ class FloorCall:
     """Computes a list of products and nothing else; called again and again by the timer.
 
     Forward multiplies by the transposed weight, as a linear layer does; backward adds, for every product, those of
-    both operands' gradients. Every result is dropped at once, so that memory is reused: what a mixer spends on
+    both operands' gradients. Every result is freed immediately, so that memory is reused: what a mixer spends on
     memory is above its floor.
 
     Parameters
@@ -248,7 +248,7 @@ def random_tensor(shape, dtype: torch.dtype, device: str, seed: int = 0) -> torc
 
 
 class CopyCall:
-    """Moves so many bytes, half of them read and half written, at the speed of a plain copy.
+    """Moves a number of bytes, half of them read and half written, at the speed of a plain copy.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Mixers by name: how each is built, what it cannot avoid computing, and the tests that must pass."""
+"""The mixers of the benchmark by name: how each is built, its unavoidable products, and its tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entry:
     tests : tuple of str
         Arguments of pytest: the tests that must pass before a ratio of it is shown.
     linear : bool
-        Whether its cost is linear in the length: then it is measured up to an hour.
+        Whether its cost is linear in the length; then it is measured up to an hour.
     chunkable : bool
         Whether it can be limited to chunks.
     activations : int
@@ -131,7 +131,7 @@ REGISTRY = {
 
 
 def entry(name: str) -> Entry:
-    """Look a mixer up.
+    """Look up a mixer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The record of a suite as Markdown."""
+"""Markdown reports of a suite's record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a suite: tests first, where they are given, then memory and time, then the record that files are made from."""
+"""Run a suite: tests (if given), then memory and time, then the record from which files are made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from summarymixing.utils.errors import InputError
 
 
 def check_device(suite: Suite) -> None:
-    """Refuse a suite for a device that is not there.
+    """Refuse a suite for a device that does not exist.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def check_device(suite: Suite) -> None:
         If cells are for CUDA and PyTorch finds none.
     """
     if any(getattr(cell, "device", "cpu") == "cuda" for cell in suite.cells) and not torch.cuda.is_available():
-        raise InputError(f"{suite.name}: PyTorch finds no CUDA device here; measure on the CPU, or on another machine")
+        raise InputError(f"{suite.name}: PyTorch finds no CUDA device; measure on the CPU, or on another machine")
 
 
 def run_suite(suite: Suite, options: Options, command: list[str], progress, check=None) -> dict:

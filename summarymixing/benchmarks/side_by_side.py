@@ -1,4 +1,4 @@
-"""Mixers in all combinations of settings, beside one another: on the CPU, on a GPU, or as the user asks."""
+"""Suites that measure mixers side by side in all combinations of settings, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def side_by_side(
                 if mixer != names[0]:
                     time.numbers.append(Ratio(*place, cell, (base,)))
                     memory.numbers.append(Ratio(*place, cell, (base,), "memory"))
-                # Beyond five minutes floors tell nothing new, and cost as much as the mixers.
+                # Beyond five minutes floors give no new information, and cost as much as the mixers.
                 if level == "mixer" and count <= LIMIT_QUADRATIC and entry(mixer).products(cell.shape):
                     unavoidable = [cell.with_(level="floor", mode="eager")]
                     if device == "cuda":

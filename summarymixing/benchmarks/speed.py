@@ -18,16 +18,16 @@ from summarymixing.experiment.record import CUDA_MEMORY, PROCESS_MEMORY
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.utils.errors import InputError
 
-#: Seconds of input that are measured unless others are asked for.
+#: Default lengths of the input in seconds.
 LENGTHS = (10.0, 30.0, 60.0)
-#: Seconds of audio in a batch, whatever the length of its rows.
+#: Seconds of audio in a batch, for every length of its rows.
 BATCH_SECONDS = 60.0
 #: Fewest and most timed visits of every cell.
 ROUNDS = (3, 20)
-#: Seconds of timing that a model and a length may cost, once they have had the fewest visits.
+#: Seconds of timing per model and length, in addition to the fewest visits.
 SECONDS_A_CELL = 2.5
 FORWARD, BACKWARD = STEPS
-#: Seconds of the input on which a model is tried first, so that what libraries allocate once is there.
+#: Seconds of the input of a first trial, after which one-time allocations of libraries are done.
 FIRST_SECONDS = 1.0
 
 
@@ -81,7 +81,7 @@ class RunWorkbench:
         return model.to(device), sample_rate
 
     def prepare(self, cell: RunCell):
-        """What is timed for a cell: a callable without arguments that leaves no gradients behind."""
+        """Return the callable that is timed for a cell; it takes no arguments and leaves no gradients."""
         model, sample_rate = self._model(cell.folder, cell.device)
         samples = round(cell.seconds * sample_rate)
         wavs = 0.1 * random_tensor((cell.rows, samples), torch.float32, cell.device, self.seed)
@@ -93,7 +93,7 @@ class RunWorkbench:
 def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
     """Build the untrained model of a run and nothing else of its YAML file.
 
-    A checkpointer or a logger, were it built, would make folders where the run once was.
+    A checkpointer or a logger is not built, because it would create folders at the old path of the run.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def load_model(run_folder: str | Path) -> tuple[torch.nn.Module, int]:
 
 
 def rows_of(seconds: float, lengths) -> int:
-    """Rows of a batch whose rows last so many seconds: `BATCH_SECONDS` in all, or the longest of `lengths`.
+    """Number of rows of a batch with `BATCH_SECONDS` of audio, or with the longest of `lengths`, if that is longer.
 
     Examples
     --------
@@ -151,9 +151,10 @@ def forward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
 
 
 def forward_backward(model: torch.nn.Module, wavs: torch.Tensor) -> None:
-    """One pass as in training, with the mean of the output for a loss; leaves no gradients behind.
+    """One pass as in training, with the mean of the output as the loss; leaves no gradients.
 
-    Models of speech give frame counts behind their output; a classifier's output is a dictionary, a target each.
+    Speech models return frame counts after their output; a classifier's output is a dictionary with one entry per
+    target.
     """
     model.train()
     output = model(wavs)
@@ -173,7 +174,7 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
     lengths : sequence of float
         Seconds of input.
     device : str, optional
-        ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        ``"cpu"`` or ``"cuda"``; by default CUDA if there is one.
 
     Returns
     -------
@@ -190,10 +191,10 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
     """
     for seconds in lengths:
         if not 0 < seconds < math.inf:
-            raise InputError(f"--seconds {seconds:g}: an input lasts longer than 0 s")
+            raise InputError(f"--seconds {seconds:g}: must be more than 0")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
+        raise InputError("--device cuda: PyTorch finds no CUDA device; use --device cpu")
     folders = [str(folder) for folder in run_folders]
     for folder in folders:
         load_model(folder)  # or an error, before anything is measured
@@ -221,7 +222,7 @@ def measure(run_folders, lengths=LENGTHS, device: str | None = None) -> dict:
 
 
 def _numbers(results: dict, cell: RunCell, first: str) -> dict:
-    """What was measured for a run and a length, with ratios to the first run."""
+    """The measurements of a run at one length, with ratios to the first run."""
     numbers = {"seconds": cell.seconds, "rows": cell.rows, **dict.fromkeys(STEPS), "memory": None}
     for step in STEPS:
         cell = replace(cell, step=step)

@@ -1,4 +1,4 @@
-"""A stream of many hours, chunk after chunk: does a chunk cost the same at the end, and does the state grow?"""
+"""A stream of many hours: does a chunk cost the same at the end as at the beginning, and does the state grow?"""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from summarymixing.benchmarks.registry import entry
 from summarymixing.benchmarks.timing import cpu_seconds
 from summarymixing.utils.errors import InputError
 
-#: Chunks of which a median is taken.
+#: Number of chunks per median.
 BLOCK = 1000
 
 
 @dataclass(frozen=True)
 class StreamCell:
-    """A mixer or an encoder that is fed hours of frames.
+    """A mixer or an encoder that streams hours of frames.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class StreamCell:
 
 
 def state_bytes(state) -> int:
-    """Bytes of the memory that the tensors of a stream's state hold, however deep they lie.
+    """Bytes of all tensors in a stream's state, at any nesting depth.
 
     Examples
     --------
@@ -92,10 +92,10 @@ def state_bytes(state) -> int:
 
 @torch.no_grad()
 def measure_stream(cell: StreamCell, seed: int = 0, block: int = BLOCK, clock=time.perf_counter, progress=None) -> dict:
-    """Feed one stream to its end, then compare its last chunks with its first, and with those of a new stream.
+    """Run one stream to its end, then compare its last chunks with its first ones, and with those of a new stream.
 
-    Hours lie between the first and the last chunks of the stream, in which the machine itself may become faster or
-    slower; so its last chunks take turns with the first ones of a new stream.
+    Between the first and the last chunks the machine itself may become faster or slower. Therefore the last chunks also
+    take turns with the first chunks of a new stream.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def measure_stream(cell: StreamCell, seed: int = 0, block: int = BLOCK, clock=ti
         timed(warm, number)
     block = min(block, cell.count // 2)
     state, blocks, seconds, first, start_bytes = new_state(), [], [], None, None
-    # The context of a finite window fills up first; a state that never stops growing shows at the end.
+    # A limited context first fills up; a state that keeps growing is larger at the end.
     full_at = 1 + max(block // 2, cell.left_context_size or 0)
     for number in range(cell.count - block):
         seconds.append(timed(state, number))

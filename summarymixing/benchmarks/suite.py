@@ -40,7 +40,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large suites are: as they should be, or quick, to see that everything works.
+    """Sizes of suites: full, or quick, which only shows that everything works.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Sizes:
 
 
 def frames_of(seconds: float) -> int:
-    """Encoder frames of so many seconds, 25 a second.
+    """Number of encoder frames in a number of seconds, at 25 frames per second.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def chunk_labels(chunk_size: int, left_context_size: int | None) -> tuple[str, s
 
 
 def chunk_label(cell: Cell | StreamCell) -> str:
-    """Name the chunks of a cell, or nothing.
+    """Name the chunks of a cell; an empty text without chunks.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The suites behind the limits that SummaryMixing has to keep: each makes one or more tables."""
+"""The suites that check the limits of SummaryMixing; each makes one or more tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time many callables in turns, so that whatever else the machine does strikes all of them alike."""
+"""Time many callables in turns, so that other work of the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from summarymixing.benchmarks.memory import failure
 
-#: Seconds that a visit to a callable should last at least.
+#: Shortest duration of a visit in seconds.
 VISIT_SECONDS = 0.02
 
 
@@ -30,7 +30,7 @@ def cpu_seconds(call, repetitions: int, clock=time.perf_counter) -> float:
 
 
 def cuda_seconds(call, repetitions: int) -> float:
-    """The same by CUDA's events, between which the device does nothing else."""
+    """Seconds of one call by CUDA events, between which the device does nothing else."""
     begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     begun.record()
@@ -54,8 +54,8 @@ def time_in_turns(
 ) -> dict:
     """Visit every callable once a round, in an order that changes from round to round.
 
-    A visit repeats the callable until it lasts `visit_seconds`. The time is shared equally: a slow callable is left out
-    of the later rounds, so that it takes no visits from the fast ones.
+    A visit repeats the callable until it lasts `visit_seconds`. Time is shared equally: a slow callable is left out of
+    later rounds, so that fast ones get more visits.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def time_in_turns(
     progress : callable, optional
         Called with (rounds done, most rounds) after each.
     expected : dict, optional
-        Seconds that callables are known to need. One of a second or more is not tried before the first round.
+        Expected seconds of callables. One that needs a second or more is not tried before the first round.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def time_in_turns(
     results = {}
     for key, call in calls.items():
         known = (expected or {}).get(key) or 0.0
-        # What a first call pays for once is nothing beside a second.
+        # One-time costs of the first call are small compared with a second.
         long = {"repetitions": 1, "seconds": []}
         results[key] = long if known >= 1.0 else _first_visits(call, stopwatch, visit_seconds)
     alive = [key for key, result in results.items() if "seconds" in result]
@@ -108,7 +108,7 @@ def time_in_turns(
             begun = clock()
             try:
                 results[key]["seconds"].append(stopwatch(calls[key], results[key]["repetitions"]))
-            except Exception as error:  # whatever it is, the others are measured
+            except Exception as error:  # the other callables are still measured
                 results[key] = failure(error)
                 alive.remove(key)
             spent[key] += clock() - begun

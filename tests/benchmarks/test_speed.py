@@ -156,12 +156,12 @@ def test_lengths_that_are_none(seconds):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_no_cuda():
-    with pytest.raises(InputError, match="--device cuda: PyTorch finds no CUDA device here; use --device cpu"):
+    with pytest.raises(InputError, match="--device cuda: PyTorch finds no CUDA device; use --device cpu"):
         speed.measure([], [10], "cuda")
 
 
 def test_models_that_cannot_be_built(tmp_path):
-    with pytest.raises(InputError, match="hyperparams.yaml: missing, .*; train it to its end, or give the folder"):
+    with pytest.raises(InputError, match="hyperparams.yaml: missing, .*; train it to the end, or give the folder"):
         speed.load_model(tmp_path)
     path = tmp_path / "hyperparams.yaml"
     path.write_text("sample_rate: 16000\n")
