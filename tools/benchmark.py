@@ -33,11 +33,11 @@ def check_mixer(name: str) -> dict:
 def run_tests(tests: tuple[str, ...]) -> dict:
     """Run pytest with these arguments in this checkout."""
     words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *tests]
-    # The tests are small: one thread is faster than several, and leaves the machine to what it does besides.
+    # The tests are small: one thread is faster than several, and leaves the other cores free.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"]
-    # Status 5, no test found, is no pass either.
+    # Status 5, no test found, does not count as passed.
     return {"passed": done.returncode == 0, "summary": lines[-1].strip("= ")}
 
 

@@ -1,9 +1,9 @@
-"""Say in plain words what is wrong with this installation, and how to put it right.
+"""Check this installation, and say what is wrong and how to correct it.
 
     python tools/check_env.py
 
-Needs the standard library only, so that it can run where nothing else does. Exit status 1 when
-something must be put right.
+It needs only the standard library, so that it also runs in a broken installation. The exit status is
+1 if something must be corrected.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def check_packages(pins: dict[str, str], installed: dict[str, str]) -> list[Find
     """Check that every pinned package is there, in its pinned version."""
     findings = []
     for name, pin in pins.items():
-        # torch and torchaudio are only right together, so one command installs both.
+        # torch and torchaudio must fit together, so one command installs both.
         names = _PAIR if name in _PAIR else (name,)
         cure = "pip install " + " ".join(f"{n}=={pins[n]}" for n in names if n in pins)
         version = installed.get(name)
@@ -172,7 +172,7 @@ def main() -> int:
     findings = report(pins, installed_versions(pins))
     print(*findings, sep="\n")
     wrong = sum(finding.status == "wrong" for finding in findings)
-    print(f"{wrong} thing(s) to put right" if wrong else "this installation is as tested")
+    print(f"{wrong} thing(s) to correct" if wrong else "this installation is as tested")
     return 1 if wrong else 0
 
 

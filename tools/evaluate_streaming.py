@@ -1,4 +1,4 @@
-"""WER of a CTC or transducer run over chunk size x left context, all from its one checkpoint."""
+"""WER of a CTC or transducer run at several chunk sizes and left contexts, with one checkpoint."""
 
 from summarymixing.commands.evaluate_streaming import main
 

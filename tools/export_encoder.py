@@ -1,4 +1,4 @@
-"""Write the encoder of a finished run as a folder of its own, with a card, for others to load by path."""
+"""Export the encoder of a finished run to a folder with weights and a model card, which others load by path."""
 
 from summarymixing.commands.export_encoder import main
 

@@ -1,8 +1,8 @@
 """Measure memory and time of very long audio through a Conformer: in one pass, and as a stream.
 
-The encoder has the shape of the CPU experiments (80 log-mel features, one-dimensional front end, 4 layers of 144
-features, 40 ms frames) and random weights, the audio is noise: neither changes what is measured. Every one-pass
-measurement runs in a process of its own, so that its peak is its own.
+The encoder has the sizes of the quickstart (80 log-mel features, one-dimensional front end, 4 layers of 144 features,
+40 ms frames) and random weights; the audio is noise. Neither changes time and memory. Every one-pass measurement runs
+in a separate process with its own memory peak.
 """
 
 import argparse
@@ -55,14 +55,14 @@ def prepare_pass(mixer, minutes, found):
     def encode():
         begun = time.process_time()
         found["frames"] = model(wavs)[0].shape[1]
-        found["cpu_seconds"] = time.process_time() - begun  # of all threads; tells what a busy machine added
+        found["cpu_seconds"] = time.process_time() - begun  # of all threads; shows the effect of a busy machine
 
     found["audio_bytes"] = wavs.nbytes
     return encode
 
 
 def one_pass(mixer, minutes):
-    """Encode so many minutes at once; seconds, and peak memory of this process before and after."""
+    """Encode a number of minutes in one pass; returns seconds, and peak memory of this process before and after."""
     found = {"minutes": minutes}
     memory = growth_of(prepare_pass, mixer, minutes, found)
     sizes = {"peak_bytes": memory["peak_bytes"], "peak_bytes_before": memory["baseline_bytes"]}
@@ -130,7 +130,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--mixer", choices=MIXERS, default="SummaryMixing", help="the layers' mixer")
     parser.add_argument("--minutes", type=float, nargs="+", default=[15, 30, 60], help="lengths to encode in one pass")
-    parser.add_argument("--stream-minutes", type=int, nargs="+", default=[1, 60], help="minutes of a stream to look at")
+    parser.add_argument("--stream-minutes", type=int, nargs="+", default=[1, 60], help="reported minutes of a stream")
     parser.add_argument("--chunk-size", type=int, default=16, help="frames of 40 ms in a chunk of the stream")
     parser.add_argument("--output", default="results/long_audio.json", help="where the numbers go")
     arguments = parser.parse_args(argv)

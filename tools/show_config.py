@@ -1,10 +1,10 @@
-"""The complete YAML file that a run would have: bases merged, the command line's values in it, references as they are.
+"""Print the complete YAML file of a run: bases merged, with the values of the command line, references not followed.
 
 python tools/show_config.py hparams/conformer_mhsa.yaml                           prints it
 python tools/show_config.py hparams/conformer_mhsa.yaml --mixer "{nhead: 8}"      takes the options of train.py
 
-Plain `hyperpyyaml.load_hyperpyyaml` loads what is printed, once every !PLACEHOLDER has a value, and vocab_size where it
-is null: a run takes that from its data.
+Plain `hyperpyyaml.load_hyperpyyaml` loads the printed file if every !PLACEHOLDER has a value. If vocab_size is null, a
+run takes it from its data; HyperPyYAML needs a number.
 """
 
 import argparse

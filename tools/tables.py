@@ -1,4 +1,4 @@
-"""A published result table, and beside each number what recorded runs hold; a cell that nobody ran is empty."""
+"""A published result table, with the results of recorded runs beside each number; cells without a run are empty."""
 
 from pathlib import Path
 

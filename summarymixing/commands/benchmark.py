@@ -1,8 +1,8 @@
 """Measure time and memory of mixers side by side, in suites: JSON, Markdown tables and plots.
 
-A suite is one interleaved run. ``floor``, ``chunks``, ``windows``, ``encoder``, ``growth`` and ``stream`` hold the
-limits that SummaryMixing has to keep; ``mixers`` shows every mixer; ``cuda`` needs an NVIDIA GPU; ``sweep`` measures
-what its own options name.
+A suite is one interleaved run. ``floor``, ``chunks``, ``windows``, ``encoder``, ``growth`` and ``stream`` check the
+limits of SummaryMixing; ``mixers`` measures every mixer; ``cuda`` needs an NVIDIA GPU; ``sweep`` measures the settings
+of its own options.
 """
 
 import argparse
@@ -38,39 +38,44 @@ def parse(argv):
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("suites", nargs="+", metavar="SUITE", help=f"{', '.join(SUITES)}, all (of these), cuda, sweep")
-    parser.add_argument("--output", type=Path, default=Path("results/benchmarks/cpu"), help="folder of the files")
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, inputs and the order of visits")
-    parser.add_argument("--rounds", type=int, nargs=2, metavar=("FEWEST", "MOST"), help="timed visits of every cell")
-    parser.add_argument("--budget", type=float, help="seconds of timing a suite, beyond the fewest rounds")
     parser.add_argument(
-        "--memory-limit-gb", type=float, help="beyond it a cell is out of memory; None: 3/4 of the free"
+        "--output",
+        type=Path,
+        default=Path("results/benchmarks/cpu"),
+        help="folder for the files",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, inputs and the order of visits")
+    parser.add_argument("--rounds", type=int, nargs=2, metavar=("FEWEST", "MOST"), help="timed visits of every cell")
+    parser.add_argument("--budget", type=float, help="seconds of timing per suite, in addition to the fewest rounds")
+    parser.add_argument(
+        "--memory-limit-gb", type=float, help="a cell that needs more is out of memory; None: 3/4 of the free memory"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes, to see that it works; the numbers say nothing"
+        "--quick", action="store_true", help="tiny sizes, only to see that it works; the numbers mean nothing"
     )
     sweep = parser.add_argument_group("sweep")
-    first = "the first is what the others are divided by"
+    first = "mixers to measure; ratios are to the first"
     sweep.add_argument(
         "--mixers", nargs="+", choices=REGISTRY, default=["summarymixing_1", "rope_attention"], help=first
     )
-    sweep.add_argument("--levels", nargs="+", choices=LEVELS[:5], default=["mixer"], help="what is around the mixer")
+    sweep.add_argument("--levels", nargs="+", choices=LEVELS[:5], default=["mixer"], help="measured part of a model")
     sweep.add_argument("--seconds", type=float, nargs="+", default=[5, 15, 60, 300], help="lengths of an utterance")
     sweep.add_argument(
-        "--total-seconds", type=float, default=60, help="length of a batch; holds one utterance at least"
+        "--total-seconds", type=float, default=60, help="seconds of audio in a batch; at least one utterance"
     )
-    sweep.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="forward alone or with gradients")
+    sweep.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="without or with gradients")
     sweep.add_argument(
         "--dtypes", nargs="+", choices=DTYPES, default=["float32"], help="bfloat16 casts the weights too"
     )
-    sweep.add_argument("--modes", nargs="+", choices=MODES, default=["eager"], help="compile is torch.compile")
-    sweep.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of the sweep")
-    sweep.add_argument("--d-model", type=int, default=512, help="features")
-    sweep.add_argument("--layers", type=int, default=12, help="of the encoder")
+    sweep.add_argument("--modes", nargs="+", choices=MODES, default=["eager"], help="eager, or torch.compile")
+    sweep.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="device of the sweep")
+    sweep.add_argument("--d-model", type=int, default=512, help="features of the mixer")
+    sweep.add_argument("--layers", type=int, default=12, help="layers of the encoder")
     arguments = parser.parse_args(argv)
     rounds = arguments.rounds or (1, 1)
     if arguments.threads < 1 or not 1 <= rounds[0] <= rounds[1]:
-        raise InputError("--threads and --rounds must be at least 1, and --rounds the fewest before the most")
+        raise InputError("--threads and --rounds must be at least 1, and FEWEST of --rounds not above MOST")
     for name in ("budget", "memory_limit_gb", "total_seconds"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
@@ -143,9 +148,9 @@ def main(argv=None, check=None):
     Parameters
     ----------
     argv : list of str, optional
-        The words after the program's name; those of this process by default.
+        The arguments; by default those of this process.
     check : callable, optional
-        As `summarymixing.benchmarks.run.run_suite` takes it: ratios of a mixer whose tests fail are left out.
+        As for `summarymixing.benchmarks.run.run_suite`: ratios of a mixer whose tests fail are left out.
 
     Returns
     -------
@@ -157,13 +162,13 @@ def main(argv=None, check=None):
     suites = [build(name, arguments) for name in dict.fromkeys(names)]
     for suite in suites:
         check_device(suite)
-    # Threads of a library that would otherwise start with the first operation.
+    # Before the first operation, which would start the threads.
     torch.set_num_threads(arguments.threads)
     limit = arguments.memory_limit_gb
     failed = 0
     for suite in suites:
         if arguments.quick:
-            suite.title += " (quick: tiny sizes, the numbers say nothing)"
+            suite.title += " (quick: tiny sizes, the numbers mean nothing)"
         options = Options(
             arguments.threads,
             arguments.seed,

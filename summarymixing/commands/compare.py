@@ -30,21 +30,21 @@ def write(folder, comparison, measured):
 def main(argv=None):
     """Parse the command line, compare, print the tables and write them to a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder; differences are to the first")
-    parser.add_argument("--output", type=Path, default=Path("results/compare"), help="folder of the report")
-    parser.add_argument("--no-speed", action="store_true", help="leave speed and memory unmeasured")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a finished run; differences are to the first")
+    parser.add_argument("--output", type=Path, default=Path("results/compare"), help="folder for the report")
+    parser.add_argument("--no-speed", action="store_true", help="do not measure speed and memory")
     parser.add_argument("--seconds", type=float, nargs="+", default=speed.LENGTHS, help="input lengths for speed")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="for speed; None is CUDA where there is one")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="device for speed; None: CUDA if there is one")
     arguments = parser.parse_args(argv)
     words = sys.argv[1:] if argv is None else argv
     comparison = compare([read_run(run) for run in arguments.runs], ["python", "tools/compare.py", *map(str, words)])
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)  # now, not after a minute of measuring
     except OSError as error:
-        raise InputError(f"--output {arguments.output}: cannot be made a folder ({error.strerror})") from None
+        raise InputError(f"--output {arguments.output}: cannot create this folder ({error.strerror})") from None
     measured = None
     if not arguments.no_speed:
-        print("measuring speed and memory, about a minute; --no-speed leaves them out", file=sys.stderr)
+        print("measuring speed and memory, about a minute; --no-speed leaves this out", file=sys.stderr)
         measured = speed.measure(arguments.runs, arguments.seconds, arguments.device)
     print(report(comparison, measured, terminal_table))
     write(arguments.output, comparison, measured)

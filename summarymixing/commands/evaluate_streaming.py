@@ -1,4 +1,4 @@
-"""WER of a CTC or transducer run over chunk size x left context, all from its one checkpoint.
+"""WER of a CTC or transducer run at several chunk sizes and left contexts, with one checkpoint.
 
 python tools/evaluate_streaming.py RUN --chunk-ms 320 640 1280 full --left-context-size 2 8 inf
 
@@ -22,7 +22,7 @@ from summarymixing.utils.files import atomic_open
 
 
 def number_or(word, kind):
-    """An argparse type: a number, or a word that stands for None."""
+    """Make an argparse type: a number, or a word that means None."""
 
     def parse(text):
         return None if text == word else kind(text)
@@ -40,7 +40,7 @@ def main():
         nargs="+",
         type=number_or("full", float),
         default=[320.0, 640.0, 1280.0, None],
-        help="chunks in ms, multiples of an encoder frame; full: the whole utterance at once",
+        help="chunk sizes in ms, multiples of an encoder frame; full: the whole utterance",
     )
     parser.add_argument(
         "--left-context-size",
@@ -51,10 +51,10 @@ def main():
         help="left contexts in chunks; inf: all of the past",
     )
     parser.add_argument("--manifest", nargs="+", type=Path, help="CSV manifests; default: those of the run's test sets")
-    parser.add_argument("--batch-size", type=int, default=8, help="utterances decoded together; changes the time only")
-    parser.add_argument("--output", type=Path, help="file name without suffix; default RUN/streaming")
+    parser.add_argument("--batch-size", type=int, default=8, help="utterances per batch; it changes only the time")
+    parser.add_argument("--output", type=Path, help="file name without suffix; default: RUN/streaming")
     add_choices(parser)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="such as cpu or cuda; default: cpu")
     arguments = parser.parse_args()
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} must be at least 1")
@@ -64,7 +64,7 @@ def main():
     settings = settings_of(arguments.chunk_ms, arguments.left_context_size)
     for chunk_ms, left_context_size in settings:
         if chunk_ms is not None:
-            transcriber.stream(chunk_ms, left_context_size)  # or an error, before hours of work
+            transcriber.stream(chunk_ms, left_context_size)  # a bad setting is an error before hours of work
     manifests = arguments.manifest or [run.manifest(split) for split in transcriber.hparams["test_splits"]]
     splits = {manifest.stem: read_utterances(manifest) for manifest in manifests}
     results = []

@@ -1,4 +1,4 @@
-"""Write the encoder of a finished run as a folder of its own, with a card, for others to load by path."""
+"""Export the encoder of a finished run to a folder with weights and a model card, which others load by path."""
 
 import argparse
 
@@ -11,11 +11,11 @@ from summarymixing.utils.files import atomic_open
 
 @command_line
 def main(argv=None):
-    """Parse the command line, export, and say where."""
+    """Parse the command line, export the encoder, and print the written files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="run folder of a train.py, finished")
-    parser.add_argument("folder", metavar="FOLDER", help="folder to make, new or empty")
-    parser.add_argument("--license", default="unknown", help="of the weights, such as cc-by-4.0; written into the card")
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("folder", metavar="FOLDER", help="folder to write, new or empty")
+    parser.add_argument("--license", default="unknown", help="licence of the weights, such as cc-by-4.0, for the card")
     arguments = parser.parse_args(argv)
     run, new = RunFolder(arguments.run), RunFolder(arguments.folder)
     run.require(run.hyperparams, run.model, run.record)

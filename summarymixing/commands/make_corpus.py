@@ -23,7 +23,7 @@ def main(argv=None):
 
 
 def _parser():
-    # The options of a layout bear the names of its function's parameters.
+    # The options of a layout have the names of its function's parameters.
     parser = argparse.ArgumentParser(description=__doc__)
     layouts = parser.add_subparsers(dest="layout", required=True, help="dataset whose layout is written")
     options = {}
@@ -31,9 +31,9 @@ def _parser():
         options[layout] = layouts.add_parser(
             layout, help=make.__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
-        options[layout].add_argument("folder", help="where to write it; appears only when complete")
-        options[layout].add_argument("--seed", type=int, default=0, help="same seed, same files")
-        options[layout].add_argument("--workers", type=int, help="processes; None is one per core")
+        options[layout].add_argument("folder", help="folder to write; it appears only when it is complete")
+        options[layout].add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+        options[layout].add_argument("--workers", type=int, help="processes; None: one per core")
     for layout in ("common_voice", "librispeech", "slurp"):
         options[layout].add_argument("--minutes", type=float, required=True, help="minutes of training speech")
         options[layout].add_argument("--dev-minutes", type=float, default=10, help="minutes of dev speech")
@@ -41,7 +41,7 @@ def _parser():
     voices = options["common_voice"]
     voices.add_argument("--locale", required=True, help="language: fr, it, nl, cy or eu")
     voices.add_argument("--version", type=int, default=17, help="release whose columns are written: 11 or 17")
-    voices.add_argument("--defects", action="store_true", help="give the first rows of train a defect each")
+    voices.add_argument("--defects", action="store_true", help="give each of the first rows of train a defect")
     words = options["speech_commands"]
     words.add_argument("--version", type=int, default=2, help="1 (30 words) or 2 (35 words)")
     words.add_argument("--per-word", type=int, default=100, help="recordings of each word")

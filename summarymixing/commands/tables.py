@@ -1,11 +1,11 @@
-"""A published result table, and beside each number what recorded runs hold; a cell that nobody ran is empty.
+"""A published result table, with the results of recorded runs beside each number; cells without a run are empty.
 
 python tools/tables.py                                                   lists the tables
 python tools/tables.py librispeech_encoder_decoder                       runs in runs/, recipes/ and results/
 python tools/tables.py librispeech_streaming RUN ... --format csv --output streaming.csv
 
-A run counts for the row of its experiment if it finished, on the table's data, with no other option than the row's.
-Why another run of that experiment does not count, stderr tells. Error rates on synthetic speech never do.
+A run counts for the row of its experiment if it is finished, used the table's data, and had no other options than the
+row. For other runs of that experiment stderr says why they do not count. Error rates on synthetic speech never count.
 """
 
 import argparse
@@ -29,27 +29,27 @@ def main(argv=None, root=Path()):
     Parameters
     ----------
     argv : list of str, optional
-        The words after the program's name; those of this process by default.
+        The arguments; by default those of this process.
     root : pathlib.Path
-        Where runs are looked for unless folders are given: in its ``runs``, ``recipes`` and ``results``.
+        Without folders on the command line, runs are looked for in its ``runs``, ``recipes`` and ``results``.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", help="table; none: list them")
+    parser.add_argument("name", nargs="?", help="name of the table; without it the tables are listed")
     parser.add_argument(
         "folders",
         nargs="*",
         type=Path,
         metavar="RUN",
-        help="run folder, or folder of them; default runs recipes results",
+        help="run folders, or folders that contain some; default: runs recipes results",
     )
     parser.add_argument("--format", choices=FORMATS, default="markdown")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: print")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: print the table")
     arguments = parser.parse_args(argv)
     if arguments.name is None:
         width = max(map(len, TABLES))
         print("\n".join(f"{name:{width}}  {table.title}" for name, table in TABLES.items()))
         return
-    # Any of these may hold no run yet, which is no mistake of the user's.
+    # Any of these may hold no run yet, which is not an error.
     usual = [root / name for name in ("runs", "recipes", "results")]
     folders = arguments.folders or [folder for folder in usual if RunFolder.find(folder)]
     header, rows, notes = fill(arguments.name, find_runs(folders))

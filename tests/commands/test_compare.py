@@ -87,7 +87,7 @@ def test_frames_have_two_measures_and_a_baseline(tmp_path):
         *("test SLU-F1 (%)", "test SLU-F1 - first [95 %]"),
     ]
     assert table[2][2] == "50.00" and table[2][3].startswith("-40.00 [")
-    assert "intent accuracy 12.50 % by always telling training's most frequent" in text
+    assert "intent accuracy 12.50 % by always predicting the majority class" in text
     (axes,) = draw(comparison, None).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["test\nintent accuracy", "test\nSLU-F1"]
     assert axes.get_ylabel() == "intent accuracy, SLU-F1 (%)"
@@ -139,7 +139,7 @@ def test_speed_is_reported_with_its_circumstances(folders):
         "1.00",
     ]
     assert rows[3][-1] == "-"
-    assert "60 s of it in every batch; CPU, CPU threads 2; medians of up to 5 rounds" in text
+    assert "60 s in every batch; CPU, CPU threads 2; medians of up to 5 rounds" in text
 
 
 def test_what_ran_out_of_memory_says_so_and_is_not_drawn(folders):
@@ -213,4 +213,4 @@ def test_errors_end_the_program_without_a_traceback(folders, tmp_path, capsys):
     file = folders[0] / "run.json"
     with pytest.raises(SystemExit):
         main([str(folders[0]), "--output", str(file)])
-    assert capsys.readouterr().err == f"error: --output {file}: cannot be made a folder (File exists)\n"
+    assert capsys.readouterr().err == f"error: --output {file}: cannot create this folder (File exists)\n"

@@ -41,7 +41,7 @@ def test_runs_and_fails_with_the_standard_library_alone():
     for pin in pins:
         assert f"{pin.partition('==')[0]} is not installed" in done.stdout
         assert pin in done.stdout
-    assert f"{len(pins)} thing(s) to put right" in done.stdout
+    assert f"{len(pins)} thing(s) to correct" in done.stdout
 
 
 def test_pins_are_read_from_the_requirements_file(check_env, tmp_path):
