@@ -1,6 +1,6 @@
-"""Generated speech, written in each dataset's real on-disk layout.
+"""Synthetic speech, written in each dataset's real on-disk layout.
 
-For trying recipes and tests without a download. The speech is espeak-ng's: error rates on it say
+It lets recipes and tests run without a download. The speech is from espeak-ng: error rates on it say
 nothing about error rates on real speech.
 """
 

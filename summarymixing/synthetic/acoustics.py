@@ -1,4 +1,4 @@
-"""What happens to speech between mouth and file: room, level and background noise."""
+"""Recording conditions of synthetic speech: room, level and background noise."""
 
 import numpy as np
 from scipy.signal import fftconvolve
@@ -40,7 +40,7 @@ def coloured_noise(rng, samples, slope):
     """
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     frequency = np.fft.rfftfreq(samples)
-    # Below 50 Hz (of 16 kHz) a steep slope would put all the power where nobody hears it.
+    # Below 50 Hz (at 16 kHz) a steep slope would put all the power at inaudible frequencies.
     spectrum *= np.maximum(frequency, 50 / 16000) ** (-slope / 2)
     noise = np.fft.irfft(spectrum, samples)
     return noise / np.sqrt(np.mean(noise**2))
@@ -62,7 +62,7 @@ def add_noise(speech, noise, snr_db):
 
 
 def reverberate(speech, rng, sample_rate, decay_seconds, level_db):
-    """Add the echo of a room: noise that dies away, convolved with the speech.
+    """Add the reverberation of a room: the speech convolved with decaying noise.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def reverberate(speech, rng, sample_rate, decay_seconds, level_db):
 
 
 def record(speech, rng, sample_rate, snr_db, echo=None, level_db=(-30.0, -20.0)):
-    """Turn clean speech into a recording: a room, a background noise and a level, drawn by `rng`.
+    """Turn clean speech into a recording with a room, background noise and a level, drawn by `rng`.
 
     Every recording gets some noise: digital silence would be -100 dB in a log filterbank.
 

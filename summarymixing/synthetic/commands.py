@@ -1,4 +1,4 @@
-"""Spoken commands to a home assistant with their meaning, in the manner of SLURP, from tables."""
+"""Spoken commands to a home assistant with their meaning, as in SLURP, from tables."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A corpus of generated speech in Common Voice's on-disk layout."""
+"""A corpus of synthetic speech in Common Voice's on-disk layout."""
 
 import hashlib
 import itertools
@@ -8,7 +8,7 @@ from summarymixing.synthetic import acoustics, corpus, grammar, languages, voice
 from summarymixing.utils.errors import InputError
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 10.0
-# Part of the settings: raise it with every change that alters the files of a given seed.
+# Part of the settings: increase it with every change that alters the files of a given seed.
 GENERATOR_VERSION = 1
 
 FIELDS = {
@@ -69,7 +69,7 @@ def make_common_voice(
     ``train.tsv``, ``dev.tsv``, ``test.tsv`` (sentences and voices that training never holds),
     ``validated.tsv`` (these three together), ``invalidated.tsv`` (other words than those spoken),
     ``other.tsv`` and ``clip_durations.tsv``. As in Common Voice, nothing in a table is quoted. The same
-    settings give the same bytes whatever the number of workers.
+    settings give the same bytes for any number of workers.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def make_common_voice(
     targets = {"train": minutes, "dev": dev_minutes, "test": test_minutes}
     corpus.check_minutes(targets)
     if defects and minutes * 60 < len(DEFECTS) * MAX_SECONDS:
-        raise InputError(f"minutes: {minutes} may be too few for all defects; ask for 1.5 or more")
+        raise InputError(f"minutes: {minutes} may be too few for all defects; give 1.5 or more")
     targets |= {split: share * minutes for split, share in _SHARE.items()}
     durations = corpus.durations(minutes, dev_minutes, test_minutes)
     return corpus.generate(
@@ -135,7 +135,7 @@ def make_common_voice(
 
 
 def make_clip(locale, split, index, seed, text=None):
-    """Generate clip number `index` of a split, from nothing but these arguments.
+    """Generate clip number `index` of a split; it depends only on these arguments.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def _encoded_clip(task):
 
 
 def _votes(split, index):
-    """Two listeners more for a clip than against it make it valid, two more against it invalid."""
+    """Votes of a clip: two more for it than against it make it valid, two more against it invalid."""
     if split == "invalidated":
         return index % 2, 2 + index % 2
     return (index % 2, 0) if split == "other" else (2 + index % 3, index % 5 // 4)

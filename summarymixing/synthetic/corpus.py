@@ -1,4 +1,4 @@
-"""What every generated corpus shares: it appears whole, says what made it, and is made by many processes."""
+"""Generation of a corpus by many processes: its folder appears only when complete, and records its settings."""
 
 import io
 import itertools
@@ -26,7 +26,7 @@ _LARGEST_BATCH = 512
 
 
 def generate(folder, layout, version, settings, seed, readme, minutes, workers, progress, write):
-    """Generate a corpus, or reuse the one already there: what the functions of all layouts end with.
+    """Generate a corpus, or reuse the existing one; the functions of all layouts call this.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ def generate(folder, layout, version, settings, seed, readme, minutes, workers, 
     layout : str
         Name of the dataset whose layout it has.
     version : int
-        Of the layout's generator.
+        Version of the layout's generator.
     settings : dict
-        What else decides the files of the corpus, JSON-able.
+        All other settings on which the files of the corpus depend, for JSON.
     seed : int
         0 or more.
     readme : (str, str)
         Name of the corpus' description, and its text with settings in braces.
     minutes : float
-        Of speech to expect in all, for the progress bar.
+        Expected minutes of speech in total, for the progress bar.
     workers : int, optional
         Processes; None is one per available core. With more than one, a script must call this under
         ``if __name__ == "__main__":``.
@@ -69,14 +69,14 @@ def generate(folder, layout, version, settings, seed, readme, minutes, workers, 
 
 
 def build(folder, settings, write):
-    """Make a corpus appear whole in `folder`, or reuse the one already there.
+    """Write a corpus that appears in `folder` only when complete, or reuse the existing one.
 
     Parameters
     ----------
     folder : str or pathlib.Path
         The corpus root. It is written beside its place and renamed when complete.
     settings : dict
-        Everything that decides the files of the corpus, JSON-able, with its ``seed``; kept in
+        All settings on which the files of the corpus depend, for JSON, with its ``seed``; stored in
         `SETTINGS_FILE`.
     write : callable
         ``write(root)`` writes all files but that one into the empty folder `root`.
@@ -109,14 +109,14 @@ def build(folder, settings, write):
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written there ({error.strerror})") from None
+        raise InputError(f"{folder}: cannot write there ({error.strerror})") from None
     try:
         write(temporary)
         (temporary / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
         try:
             os.replace(temporary, folder)
         except OSError:
-            # Another process may have finished the same corpus first; then ours is not needed.
+            # Another process may have finished the same corpus first; then this one is not needed.
             if not _is_complete(folder, settings):
                 raise
     finally:
@@ -133,7 +133,7 @@ def check_minutes(targets):
     """
     for split, target in targets.items():
         if not 0 < target < math.inf:
-            raise InputError(f"{split}: {target} minutes asked for; the duration must be positive")
+            raise InputError(f"{split}: {target} minutes; the duration must be positive")
 
 
 def durations(minutes, dev_minutes, test_minutes):
@@ -192,7 +192,7 @@ class Studio:
     workers : int, optional
         Processes; None is one per core. One means this process.
     minutes : float
-        Minutes of speech to expect in all, for the progress bar.
+        Expected minutes of speech in total, for the progress bar.
     progress : bool
         Whether to show that bar.
 
@@ -239,7 +239,7 @@ class Studio:
         Yields
         ------
         object
-            The results, one a task.
+            The results, one per task.
         """
         tasks, total = iter(tasks), 0.0
         run = map if self._pool is None else self._pool.imap
@@ -258,7 +258,7 @@ class Studio:
 
 
 def _is_complete(folder, settings):
-    """Tell whether `folder` holds this corpus; raise if it holds anything else."""
+    """Whether `folder` holds this corpus; an error if it holds anything else."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:

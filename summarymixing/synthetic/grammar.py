@@ -1,15 +1,14 @@
 """Plain English sentences from a small context-free grammar.
 
-The vocabulary is closed (about 500 words) so that a small recogniser can learn to spell it, and
-the sentences are so many that one drawn for a test is practically never drawn for training.
-The words hold no two that sound alike (to/two, see/sea): a recogniser without a language model
-could only guess between them.
+The vocabulary is closed (about 500 words), so that a small recogniser can learn to spell it. There are so
+many sentences that a test sentence is practically never a training sentence. No two words sound the same
+(to/two, see/sea), because a recogniser without a language model could only guess between them.
 """
 
 import hashlib
 
 # Upper-case tokens are symbols, lower-case tokens are words. Everything is in the past tense,
-# so that subject and verb agree whatever the number of the subject.
+# so that subject and verb agree in singular and plural.
 GRAMMAR = {
     "SENTENCE": ["CLAUSE", "CLAUSE", "TIME , CLAUSE", "CLAUSE LATER"],
     "CLAUSE": [
@@ -204,13 +203,13 @@ def sentence(rng, words):
     rng : numpy.random.Generator
         Source of every choice.
     words : int
-        Wanted length; the result has at least one clause and rarely misses by more than six
+        Target length; the result has at least one clause and rarely differs by more than six
         words.
 
     Returns
     -------
     str
-        Lower-case words and commas; the commas tell the synthesiser where to pause.
+        Lower-case words and commas; at the commas the synthesiser pauses.
 
     Examples
     --------
@@ -240,11 +239,11 @@ def normalise(text):
 
 
 def belongs_to(text, split):
-    """Tell whether the sentence `text` may be used in `split`.
+    """Return whether the sentence `text` may be used in `split`.
 
     The sentences are divided among the splits of a corpus by a hash of their transcript, so that one
     of dev-clean, test-clean or test-other (dev, devel or test in other layouts) is never in another
-    split, whatever is generated. All other names are training.
+    split, in all corpora. All other names are training.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A corpus of generated speech in LibriSpeech's on-disk layout."""
+"""A corpus of synthetic speech in LibriSpeech's on-disk layout."""
 
 import itertools
 
@@ -6,7 +6,7 @@ from summarymixing.synthetic import acoustics, corpus, grammar, voices
 
 SAMPLE_RATE = 16000
 MIN_SECONDS, MAX_SECONDS = 2.0, 16.0
-# Part of the settings: raise it with every change that alters the files of a given seed.
+# Part of the settings: increase it with every change that alters the files of a given seed.
 GENERATOR_VERSION = 9
 # Speed relative to the speaker's own, 127 to 165 words a minute as in read speech. Training goes beyond
 # test-other's faster speech: near the 25 frames a second of a CTC model characters are hard to keep apart.
@@ -32,12 +32,12 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
     The splits are train-clean-100, dev-clean, test-clean (voices and sentences that training
     never holds) and test-other (the same with faster speech and noise at 5 to 15 dB SNR).
     The files are 16 kHz mono 16-bit FLAC, 2 to 16 s long, about 8 s on average. The same
-    settings give the same bytes whatever the number of workers.
+    settings give the same bytes for any number of workers.
 
     Parameters
     ----------
     folder : str or pathlib.Path
-        The corpus root, which will hold one folder a split. It appears only when complete.
+        The corpus root, which will hold one folder per split. It appears only when complete.
     minutes : float
         Duration of train-clean-100; every split ends with the utterance that reaches its target.
     seed : int
@@ -83,7 +83,7 @@ def make_librispeech(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, w
 
 
 def make_utterance(split, index, seed):
-    """Generate utterance number `index` of a split, from nothing but these three arguments.
+    """Generate utterance number `index` of a split; it depends only on these three arguments.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A corpus of generated commands in SLURP's on-disk layout."""
+"""A corpus of synthetic spoken commands in SLURP's on-disk layout."""
 
 import itertools
 import json
@@ -6,7 +6,7 @@ import json
 from summarymixing.synthetic import acoustics, commands, corpus, grammar, voices
 
 SAMPLE_RATE = 16000
-# Part of the settings: raise it with every change that alters the files of a given seed.
+# Part of the settings: increase it with every change that alters the files of a given seed.
 GENERATOR_VERSION = 1
 
 _ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029")
@@ -44,7 +44,7 @@ def make_slurp(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, workers
     ``audio/slurp_synth`` hold the recordings, 16 kHz mono 16-bit FLAC. A sentence is said by one to three
     speakers, each recorded by a headset (``...-headset.flac``), by a far microphone in a reverberant, noisy
     room, or by both. No sentence and no voice of devel or test is in training. The intents are as
-    unbalanced as in SLURP. The same settings give the same bytes whatever the number of workers.
+    unbalanced as in SLURP. The same settings give the same bytes for any number of workers.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def make_slurp(folder, minutes, seed=0, dev_minutes=10, test_minutes=20, workers
 
 
 def make_entry(split, index, seed):
-    """Generate sentence number `index` of a file with its recordings, from nothing but these arguments.
+    """Generate sentence number `index` of a file with its recordings; it depends only on these arguments.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A corpus of generated single words in the on-disk layout of Google Speech Commands."""
+"""A corpus of synthetic single words in the on-disk layout of Google Speech Commands."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from summarymixing.synthetic import acoustics, corpus, voices
 from summarymixing.utils.errors import InputError
 
 SAMPLE_RATE = 16000
-# Part of the settings: raise it with every change that alters the files of a given seed.
+# Part of the settings: increase it with every change that alters the files of a given seed.
 GENERATOR_VERSION = 1
 
 _V1 = """bed bird cat dog down eight five four go happy house left marvin nine no off on one right seven sheila six stop
@@ -36,7 +36,7 @@ _SHORT = 0.1
 _README = """SYNTHETIC SPEECH in the layout of Google Speech Commands, version {version}. No human being speaks here.
 
 The words are spoken by espeak-ng (through espeakng-loader) and the files of _background_noise_ are noise of
-several colours, whatever their names say. This is not Speech Commands: accuracies on it say nothing about
+several colours, in spite of their names. This is not Speech Commands: accuracies on it say nothing about
 accuracies on real speech. There is nothing of the real set in it, and its licence does not apply.
 
 Generator version {generator_version}, seed {seed}.
@@ -51,7 +51,7 @@ def make_speech_commands(folder, per_word, seed=0, version=2, workers=None, prog
     little shorter, in many voices, rooms and noises; `n` counts the recordings of a word by a speaker.
     ``validation_list.txt`` and ``testing_list.txt`` name a tenth of them each, whose speakers and
     voices are in no other list; the rest is for training. ``_background_noise_`` holds a minute
-    each of noises. The same settings give the same bytes whatever the number of workers.
+    each of noises. The same settings give the same bytes for any number of workers.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def make_speech_commands(folder, per_word, seed=0, version=2, workers=None, prog
 
 
 def make_word(word, index, seed):
-    """Generate recording number `index` of a word, from nothing but these arguments.
+    """Generate recording number `index` of a word; it depends only on these arguments.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def make_word(word, index, seed):
 
 
 def speaker_of(index):
-    """Return who speaks recording `index` of every word, and how many of that word they spoke before.
+    """Return the speaker of recording `index` of every word, and how many recordings of it they made before.
 
     Returns
     -------

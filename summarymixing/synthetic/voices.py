@@ -1,4 +1,4 @@
-"""espeak-ng through ctypes: text in, speech out, and the cast of speakers.
+"""Speech synthesis with espeak-ng through ctypes, and the speakers.
 
 The library and its voices come from the `espeakng-loader` package; nothing is installed on the
 system.
@@ -134,8 +134,8 @@ def _invent(part, accents, first_id, personas):
 def _load_afresh(path):
     """Load espeak-ng with its static variables at their initial values.
 
-    Loading `path` itself would not do: as long as anything else in the process holds the library,
-    dlclose does not unload it and its variables live on. A file never seen before is always new.
+    Loading `path` itself is not enough: while anything else in the process uses the library, dlclose does
+    not unload it, and its variables stay. A copy under a new name is always loaded again.
     """
     if hasattr(ctypes.CDLL(None), "espeak_Initialize"):
         # The copy would call into that other library, and has been seen never to return.
@@ -157,7 +157,7 @@ def _load_afresh(path):
 
 
 def say(text, speaker, rng, rate, sample_rate, pitch_spread=8):
-    """Let a speaker say `text`, each time in another pitch and liveliness.
+    """Synthesise `text` with a speaker, each time with another pitch and pitch range.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def say(text, speaker, rng, rate, sample_rate, pitch_spread=8):
     Returns
     -------
     numpy.ndarray
-        Shape (samples,), in [-1, 1] but for what resampling adds.
+        Shape (samples,), in [-1, 1] except for small overshoots from resampling.
 
     Examples
     --------

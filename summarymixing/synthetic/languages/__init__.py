@@ -1,4 +1,4 @@
-"""The languages of generated Common Voice corpora: one module of tables a language.
+"""The languages of synthetic Common Voice corpora: one module of tables per language.
 
 Each module holds ``VOICES`` (espeak-ng voice to Common Voice's name of the accent), ``RULES`` (a
 context-free grammar for `summarymixing.synthetic.grammar.expand`, whose alternatives are parted by
