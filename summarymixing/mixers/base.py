@@ -56,7 +56,7 @@ class Mixer(nn.Module):
         """
         if chunks is not None and not self.chunkable:
             raise ValueError(
-                f"{type(self).__name__} mixes the whole utterance at once and takes no chunks: train it without "
+                f"{type(self).__name__} mixes whole utterances and takes no chunks: train it without "
                 "dynamic chunk training and decode it offline, or choose another mixer."
             )
         if padding_mask is None:
