@@ -99,6 +99,7 @@ def test_the_tool_transcribes_at_a_setting(run, files, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == expected
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_tested_at_a_setting(run, train, tmp_path):
     """What is recorded says of which."""
     folder = tmp_path / "run"
@@ -114,7 +115,7 @@ def test_the_curve_has_what_each_setting_gives(run, single, files, tmp_path, cap
     """One run over a grid, one of a single setting beside it."""
     rows = [f"{i},{soundfile.info(file).duration},{file},A B C" for i, file in enumerate(files)]
     (tmp_path / "six.csv").write_text("\n".join(["ID,duration,wav,wrd", *rows]) + "\n")
-    grid = ["--squeeze", "4", "1", "2", "--key-pool", "1", "--manifest", tmp_path / "six.csv", "--metric", "cer"]
+    grid = ["--squeeze", "4", "2", "--key-pool", "1", "--manifest", tmp_path / "six.csv", "--metric", "cer"]
     sizes = ["--timed-utterances", "3", "--rounds", "2", "--output", tmp_path / "curve"]
     compute_curve.main([str(word) for word in [run, single, *grid, *sizes]])
     printed = capsys.readouterr().out
@@ -122,16 +123,16 @@ def test_the_curve_has_what_each_setting_gives(run, single, files, tmp_path, cap
     several, one = curve["runs"]
     assert [point["setting"] for point in one["points"]] == [{"key_pool": 1, "query_pool": 1, "squeeze": 2}]
     found = {tuple(point["setting"].values()): point for point in several["points"]}
-    assert set(found) == {(1, query, squeeze) for query in (1, 2) for squeeze in (1, 2, 4)}
+    assert set(found) == {(1, query, squeeze) for query in (1, 2) for squeeze in (2, 4)}
     for (_, query, squeeze), point in found.items():
         texts = Transcriber(run, squeeze=squeeze, query_pool=query).transcribe(files)
         expected = score([{"reference": "A B C", "hypothesis": text} for text in texts])["cer"]
         assert point["errors"]["six"] == pytest.approx(expected)
         assert point["rtf"] == pytest.approx(point["seconds"]["median"] / curve["timed"]["audio_seconds"])
     assert one["points"][0]["errors"] == found[1, 1, 2]["errors"] and one["points"][0]["macs"] == found[1, 1, 2]["macs"]
-    assert found[1, 1, 1]["macs"] > found[1, 2, 1]["macs"] > found[1, 1, 4]["macs"] > found[1, 2, 4]["macs"]
+    assert found[1, 1, 2]["macs"] > found[1, 2, 2]["macs"] > found[1, 1, 4]["macs"] > found[1, 2, 4]["macs"]
     lines = (tmp_path / "curve/compute_curve.md").read_text().splitlines()
-    assert sum(str(run) in line and line.startswith("|") for line in lines) == 6
+    assert sum(str(run) in line and line.startswith("|") for line in lines) == 4
     assert any("times fewer multiply-accumulates" in line for line in lines) and "written:" in printed
     assert (tmp_path / "curve/compute_curve.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
