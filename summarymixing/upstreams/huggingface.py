@@ -25,7 +25,7 @@ def _transformers():
         import transformers
     except ImportError as error:
         raise InputError(
-            "Hugging Face's models need the package transformers, 4.45 or newer: pip install 'summarymixing[hf]'"
+            "Hugging Face's models need the package transformers: pip install 'transformers>=4.45,<6'"
         ) from error
     return transformers
 
