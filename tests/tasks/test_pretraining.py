@@ -328,7 +328,7 @@ def test_steps_that_are_not_finite_are_left_out_and_counted(train, tmp_path, mon
 
 def test_too_many_of_them_end_the_run_and_name_the_batch(train, tmp_path, monkeypatch):
     break_gradients(monkeypatch, range(2, 100))
-    with pytest.raises(InputError, match=r"3 optimizer steps.*nonfinite_patience is 2.*run.json.* under 'stopped'"):
+    with pytest.raises(InputError, match=r"3 consecutive .*nonfinite_patience is 2.*run.json.*'stopped'"):
         train(number_of_epochs=9)
     stopped = record(tmp_path / "run")["stopped"]
     assert stopped["gradient_norm"] == "nan" and stopped["optimizer_step"] == 4
