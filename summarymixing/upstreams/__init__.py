@@ -1,5 +1,6 @@
 """Trained encoders under one contract: hidden states of every layer, with their frame counts."""
 
+from summarymixing.upstreams.distillation import distil_mixers
 from summarymixing.upstreams.featurizer import Featurizer
 from summarymixing.upstreams.from_run import RunUpstream
 from summarymixing.upstreams.huggingface import HuggingFaceUpstream
@@ -13,6 +14,7 @@ __all__ = [
     "HuggingFaceUpstream",
     "RunUpstream",
     "Upstream",
+    "distil_mixers",
     "load_upstream",
     "mixer_factory",
     "replace_mixers",
