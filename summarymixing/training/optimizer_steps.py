@@ -40,6 +40,8 @@ class OptimizerSteps(sb.Brain):
         For error messages.
     record : summarymixing.experiment.record.RunRecord
         Knows the finished epochs, and how many processes train.
+    on_demand : summarymixing.training.on_demand.DrawnSettings
+        Draws what a model of several costs has at each step.
     train_batches : DistributedBatches or None
         This process's batches of an epoch.
     epoch : int or None

@@ -17,6 +17,7 @@ import torch
 
 from summarymixing.data.unlabelled import unlabelled_splits
 from summarymixing.experiment import RunRecord, load_experiment
+from summarymixing.lobes import SqueezedEncoder
 from summarymixing.tasks import pretraining
 from summarymixing.tasks.pretraining import Pretraining
 from summarymixing.training.alarms import CollapseAlarm
@@ -235,6 +236,23 @@ def test_the_most_expensive_batch_changes_nothing(train, monkeypatch):
     assert tried == [True]
     monkeypatch.setattr(Pretraining, "_try_most_expensive", lambda self, epoch: None)
     assert same(state(with_trial), state(train("without", number_of_epochs=1)))
+
+
+def test_of_several_costs_the_highest_is_tried_and_the_first_validates(train, monkeypatch):
+    """The running average, a copy of the model, too."""
+    seen, original = [], SqueezedEncoder.forward
+
+    def witness(self, *arguments, **options):
+        seen.append((self.training, self.chosen["squeeze"]))
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(SqueezedEncoder, "forward", witness)
+    within = "!new:summarymixing.lobes.ConformerEncoder {num_layers: 1, d_model: 8, d_ffn: 8, kernel_size: 3}"
+    squeezed = f"!new:summarymixing.lobes.SqueezedEncoder {{encoder: {within}, squeeze: [3, 1, 2], groups: 2}}"
+    train(average_decay=0.9, speech_encoder=f"{{encoder: {squeezed}}}")
+    assert seen[0] == (True, 1)
+    assert {factor for training, factor in seen if training} == {1, 2, 3}
+    assert {factor for training, factor in seen if not training} == {3}
 
 
 def test_a_batch_too_large_for_the_memory_names_the_key(prepare, monkeypatch):
