@@ -59,5 +59,6 @@ def test_what_the_package_imports_is_required():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition(".")[0])
     imported -= set(sys.stdlib_module_names) | {"summarymixing"}
-    required = {re.sub(r"[-_]", "_", Requirement(text).name.partition(".")[0]) for text in PROJECT["dependencies"]}
+    ranges = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["hf"]
+    required = {re.sub(r"[-_]", "_", Requirement(text).name.partition(".")[0]) for text in ranges}
     assert imported <= required

@@ -16,9 +16,9 @@ AWKWARD = [
 #: Every null key of the YAML files, and whether it takes a name as it is.
 NULL_KEYS = {
     **dict.fromkeys(["data_folder", "tokenizer_source", "test_archive", "ngram_lm", "language_model"], True),
-    **dict.fromkeys(["pretrained_encoder", "manifest_folder", "valid_split"], True),
+    **dict.fromkeys(["pretrained_encoder", "upstream", "manifest_folder", "valid_split"], True),
     **dict.fromkeys(["max_batch_ex", "ctc_candidates", "vocab_size", "train_minutes", "average_decay"], False),
-    **dict.fromkeys(["augment", "chunk_sampler", "parameter_groups", "test_choice"], False),
+    **dict.fromkeys(["augment", "chunk_sampler", "mixer", "parameter_groups", "test_choice"], False),
     **dict.fromkeys(["squeeze", "query_pool", "key_pool"], False),
 }
 

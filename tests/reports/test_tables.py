@@ -299,8 +299,8 @@ def test_program_lists_prints_and_writes(tmp_path, capsys):
     rows = list(csv.DictReader(io.StringIO(output.read_text())))
     row = row_of(rows, "conformer_summarymixing")
     assert row["dev-clean, published"] == "2.8" and row["dev-clean, this project"] == "2.00"
-    assert row["dev-clean, ours: standard deviation"] == "" and row["dev-clean, ours: seeds"] == "1"
-    assert row_of(rows, "conformer_mhsa")["dev-clean, ours: seeds"] == ""
+    assert row["dev-clean, this project: standard deviation"] == "" and row["dev-clean, this project: seeds"] == "1"
+    assert row_of(rows, "conformer_mhsa")["dev-clean, this project: seeds"] == ""
 
 
 def test_program_looks_into_the_usual_folders(tmp_path, capsys):

@@ -196,7 +196,7 @@ def test_a_schedule_of_epochs_gets_its_epochs():
 
 
 def test_a_schedule_that_cannot_be_is_refused():
-    with pytest.raises(InputError, match="ScheduledLoss takes .*use LinearWarmupScheduler"):
+    with pytest.raises(InputError, match="ScheduledLoss takes .*such as LinearWarmupScheduler"):
         Schedule(schedulers.ScheduledLoss([{"loss_fn": torch.nn.MSELoss(), "steps": 1}]), 1.0)
     with pytest.raises(InputError, match="must be one of speechbrain.nnet.schedulers"):
         Schedule(3, 1.0)
