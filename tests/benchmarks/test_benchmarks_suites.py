@@ -147,7 +147,8 @@ def test_sweep_writes_json_table_and_plots(tmp_path, capsys):
         assert cell["seconds"]["visits"] == 2 == len(cell["seconds"]["all"])
     printed = capsys.readouterr().out
     assert "RoPE attention (SDPA)" in printed and "mixer / what it cannot avoid" in printed
-    assert printed.split("the numbers mean nothing)\n\n")[1].split("\nwritten")[0].strip() in (tmp_path / "sweep.md").read_text()
+    tables = printed.split("the numbers mean nothing)\n\n")[1].split("\nwritten")[0]
+    assert tables.strip() in (tmp_path / "sweep.md").read_text()
     for kind in ("time", "memory"):
         assert imread(tmp_path / f"sweep_{kind}.png").std() > 0
 

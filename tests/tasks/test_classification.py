@@ -211,7 +211,8 @@ def test_versions_of_an_utterance_share_its_label(task):
 
 
 def test_mistakes_are_named(task, tones, tmp_path):
-    with pytest.raises(InputError, match=r'6 classes of \'intent\' but the model only 5 outputs.*--targets "\{intent: 6\}"'):
+    few = r'6 classes of \'intent\' but the model only 5 outputs.*--targets "\{intent: 6\}"'
+    with pytest.raises(InputError, match=few):
         task(targets="{intent: 5}", output_folder=tmp_path / "few")
     with pytest.raises(InputError, match="has no column 'mood'"):
         task(targets="{mood: 5}", output_folder=tmp_path / "mood")
