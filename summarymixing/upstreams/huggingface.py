@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 
 import torch
 import torch.nn.functional as F
@@ -215,19 +216,36 @@ def _load(source):
     source = str(source)
     try:
         config = transformers.AutoConfig.from_pretrained(source)
+        model = load_swapped(empty_model(config), source) if getattr(config, SWAP, None) else _trained(config, source)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         message = " ".join(str(error).split())
         raise InputError(f"{source}: no model of Hugging Face: {message}; give its folder or its name there") from error
-    if getattr(config, SWAP, None):
-        model = load_swapped(empty_model(config), source)
-    elif config.model_type == "whisper":
-        # The encoder alone is a model without decoder; AutoModel would make a decoder of random weights.
-        alone = "WhisperEncoder" in (config.architectures or ())
-        model = _whisper_encoder().from_pretrained(source) if alone else None
-        model = model or transformers.WhisperModel.from_pretrained(source).get_encoder()
-    else:
-        model = transformers.AutoModel.from_pretrained(source)
     return model.float(), _extractor(transformers, source, config)
+
+
+def _trained(config, source):
+    """The encoder with the weights of a source; transformers would leave what it lacks at random."""
+    transformers, options = _transformers(), {"output_loading_info": True}
+    if config.model_type != "whisper":
+        model, found = transformers.AutoModel.from_pretrained(source, **options)
+    elif "WhisperEncoder" in (config.architectures or ()):
+        # The encoder alone is a model without decoder; AutoModel would make a decoder of random weights.
+        model, found = _whisper_encoder().from_pretrained(source, **options)
+    else:
+        model, found = transformers.WhisperModel.from_pretrained(source, **options)
+        model = model.get_encoder()
+    # A vector for masked frames is not used; names of a weight norm changed, and are listed though they are loaded.
+    missing = sorted(
+        name
+        for name in found["missing_keys"]
+        if not re.search(r"masked_spec_embed|parametrizations|^decoder\.|\.decoder\.", name)
+    )
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{source}: its weights lack {missing[0]}{more}; give a folder with the whole encoder")
+    return model
 
 
 def _build(config, preprocessor):

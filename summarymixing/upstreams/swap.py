@@ -166,8 +166,7 @@ def replace_mixers(model, layers, factory):
             mixer.to(like.device, like.dtype)
         made[number] = _slot(mixer, old, name).train(old.training)
     replaced = {number: getattr(modules[number], name) for number in numbers}
-    for number, slot in made.items():
-        setattr(modules[number], name, slot)
+    restore_mixers(model, made)
     return replaced
 
 
@@ -184,6 +183,10 @@ def restore_mixers(model, replaced):
     modules, name = encoder_layers(model)
     for number, old in replaced.items():
         setattr(modules[number], name, old)
+    parts = [getattr(layer, name) for layer in modules]
+    for part in parts:
+        if isinstance(part, _HuggingFaceSlot):
+            part.gives_bias = not all(isinstance(other, _Slot) for other in parts)
 
 
 def swapped_mixers(model):
@@ -250,10 +253,12 @@ class _HuggingFaceSlot(_Slot):
         self.values = 2 if type(old).__name__ in _TWO_VALUES else _values(old, mixer.d_model)
         # WavLM: the attention of the first layer computes the bias that those of all layers add.
         self.bias = _bias_table(old) if hasattr(old, "rel_attn_embed") else None
+        # Not if no attention is left: it is a (T, T) tensor for each head of each utterance.
+        self.gives_bias = True
 
     def forward(self, hidden_states, attention_mask=None, position_bias=None, **others):
         y = self.mixer(hidden_states, padding_of(attention_mask, hidden_states))
-        if self.bias is not None and position_bias is None:
+        if self.bias is not None and position_bias is None and self.gives_bias:
             batch, time, _ = hidden_states.shape
             position_bias = self.bias.compute_bias(time, time).repeat(batch, 1, 1)
         return (y, None, position_bias)[: self.values]
@@ -262,14 +267,15 @@ class _HuggingFaceSlot(_Slot):
 def _values(old, size):
     like = next(old.parameters())
     options = {"position_bias": like.new_zeros(old.num_heads, 2, 2)} if hasattr(old, "gru_rel_pos_const") else {}
-    training = old.training
+    modes = [(module, module.training) for module in old.modules()]
     with torch.no_grad():
         try:
             return len(old.eval()(like.new_zeros(1, 2, size), **options))
         except Exception as error:
             raise InputError(f"{type(old).__name__} is of no known family: {error}") from error
         finally:
-            old.train(training)
+            for module, training in modes:
+                module.training = training
 
 
 def _bias_table(old):

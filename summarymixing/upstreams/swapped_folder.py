@@ -1,5 +1,6 @@
 """Models of Hugging Face with swapped mixers, as folders: their configuration says what was swapped."""
 
+import copy
 from functools import partial
 from pathlib import Path
 from pydoc import locate
@@ -73,7 +74,7 @@ def save_swapped(model, folder, description, preprocessor=None):
         raise InputError("no layer of this model has another mixer; swap first, with replace_mixers")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = model.config
+    config = copy.deepcopy(model.config)  # the model itself may be swapped back, and saved as what it was
     setattr(config, SWAP, {"layers": numbers, "mixer": description})
     config.architectures = [type(model).__name__]
     config.save_pretrained(folder)

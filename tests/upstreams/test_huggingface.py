@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.testing import assert_close
 
+from summarymixing.upstreams.encoder_folder import read_weights
 from summarymixing.utils.errors import InputError
 
 SAMPLES = (16000, 11200, 5600)
@@ -74,6 +76,28 @@ def test_what_cannot_be_loaded_is_named(make, tmp_path, monkeypatch):
     from summarymixing.upstreams import HuggingFaceUpstream
 
     with pytest.raises(InputError, match=f"{tmp_path}: no model of Hugging Face"):
+        HuggingFaceUpstream(tmp_path)
+
+
+def test_weights_that_are_missing_are_named(make, family, tmp_path):
+    """transformers itself only warns, and leaves them at random."""
+    upstream = make(family)
+    upstream.model.config.architectures = [type(upstream.model).__name__]
+    upstream.model.config.save_pretrained(tmp_path)
+    upstream.extractor.save_pretrained(tmp_path)
+    from summarymixing.upstreams import HuggingFaceUpstream
+
+    with pytest.raises(InputError, match=f"{tmp_path}: no model of Hugging Face"):
+        HuggingFaceUpstream(tmp_path)
+    upstream.model.save_pretrained(tmp_path)
+    loaded = HuggingFaceUpstream(tmp_path)
+    for one, other in zip(loaded(WAVS, LENGTHS)[0], upstream(WAVS, LENGTHS)[0], strict=True):
+        assert torch.equal(one, other)
+    weights = read_weights(tmp_path / "model.safetensors")
+    lost = [name for name in weights if name.endswith("layers.1.final_layer_norm.bias")]
+    del weights[lost[0]]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=f"its weights lack {lost[0]}; give a folder with the whole encoder"):
         HuggingFaceUpstream(tmp_path)
 
 

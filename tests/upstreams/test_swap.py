@@ -50,6 +50,23 @@ def test_alone_equals_in_batch_and_swapping_back_is_exact(make, family, layers):
     assert all(torch.equal(one, other) for one, other in zip(upstream(WAVS.clone(), LENGTHS)[0], before, strict=True))
 
 
+def test_wavlm_without_attention_has_no_bias_of_positions(make):
+    """It is (T, T) for each head; with one layer of attention left, it is there again."""
+    upstream = make("wavlm")
+    torch.manual_seed(3)
+    replaced = replace_mixers(upstream.model, [0, 1], partial(SummaryMixing, nhead=2))
+    expected, _ = upstream(WAVS.clone(), LENGTHS)
+    replaced |= replace_mixers(upstream.model, [2], partial(SummaryMixing, nhead=2))
+    seen = []
+    for layer in upstream.model.encoder.layers:
+        layer.attention.register_forward_hook(lambda _, args, output: seen.append(output[2]))
+    upstream(WAVS.clone(), LENGTHS)
+    assert seen == [None] * 3
+    restore_mixers(upstream.model, {2: replaced[2]})
+    for one, other in zip(upstream(WAVS.clone(), LENGTHS)[0], expected, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_padding_reaches_the_mixer_as_padding(make, family):
     upstream = make(family)
     upstream.one_by_one = False
@@ -73,6 +90,7 @@ def test_what_is_written_is_loaded_by_path(make, family, tmp_path):
     states, _ = HuggingFaceUpstream(tmp_path)(WAVS.clone(), LENGTHS)
     for one, other in zip(states, expected, strict=True):
         assert_close(one, other, rtol=0, atol=1e-5)
+    assert not hasattr(upstream.model.config, "summarymixing")  # swapped back, it can be saved as what it was
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="model.safetensors"):
         HuggingFaceUpstream(tmp_path)
