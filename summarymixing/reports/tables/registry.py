@@ -151,6 +151,12 @@ TABLES = {
         note="The numbers of this project are from tools/evaluate_streaming.py.",
     ),
     "mp3s": Table("Self-supervised encoders, frozen, MP3S probes: Welsh WER and SLURP accuracy in %"),
+    "swapped_layers": Table(
+        "Mixers swapped into frozen encoders, by the layers that are swapped or tuned: word error rate in %"
+    ),
+    "swapped_models": Table(
+        "The last two layers swapped, against the frozen encoder: word or character error rate in %"
+    ),
     "length_scaling": Table("Branchformer encoder-decoder: training memory and time against the length of utterances"),
 }
 
