@@ -115,14 +115,17 @@ def test_a_variant_gives_a_truth_value_where_its_base_does(yaml_file, tmp_path):
 
 
 def test_every_null_key_of_a_yaml_file_takes_what_it_means(experiment_files):
+    seen = set()
     for file in experiment_files:
         text = resolve_yaml(file)
-        nodes = key_nodes(text)
-        for key in [key for key, node in nodes.items() if node.tag.endswith((":null", "PLACEHOLDER"))]:
+        null = {key for key, node in key_nodes(text).items() if node.tag.endswith((":null", "PLACEHOLDER"))}
+        for key in null - seen:
             value = parse_values({key: ["2024"]}, text, str(file))[key]
             assert value == ("2024" if NULL_KEYS[key] else 2024), f"{file}: {key}"
             assert parse_values({key: ["null"]}, text, str(file))[key] is None
             assert parse_values({key: ["a #b"]}, text, str(file))[key] == "a #b"
+        seen |= null
+    assert seen == set(NULL_KEYS)
 
 
 def test_a_key_that_follows_a_null_key_is_like_it(yaml_file):
