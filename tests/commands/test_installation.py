@@ -25,6 +25,7 @@ def test_a_console_command_is_the_script_of_its_name(name):
     assert (point.module, point.attr) in {(node.module, alias.name) for node in imported for alias in node.names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_console_command_says_how_it_is_used(name):
     module, function = SCRIPTS[name].split(":")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
@@ -139,6 +140,7 @@ def test_a_job_of_slurm_without_torchrun_writes(yaml_file, monkeypatch):
     assert (yaml_file.load().run_folder / "hyperparams.yaml").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_outside_git_share_a_folder(yaml_file, tmp_path):
     """Two processes under torchrun's variables: one writes, both get the objects."""
     program = tmp_path / "load.py"

@@ -114,6 +114,7 @@ def test_a_variant_gives_a_truth_value_where_its_base_does(yaml_file, tmp_path):
     assert variant.refused() == f"{variant}: key 'frozen': 'no' is not a boolean; write true or false"
 
 
+@pytest.mark.slow
 def test_every_null_key_of_a_yaml_file_takes_what_it_means(experiment_files):
     seen = set()
     for file in experiment_files:

@@ -129,6 +129,7 @@ def test_a_language_without_published_settings_is_told_what_it_needs(tmp_path):
     assert load_experiment([*words, *message[message.index("--vocab") :].split()]).hparams["vocab_size"] == 1000
 
 
+@pytest.mark.slow
 def test_bad_data_ends_in_one_line(refused, command_line, voices, tmp_path):
     def error(**settings):
         words = command_line(f"{HPARAMS}/small_mhsa.yaml", output_folder=tmp_path / "run", **settings)

@@ -88,6 +88,7 @@ EVALUATED = {"SSL": {"valid"}}
 PARTS = ("mixer", "front_end", "encoder", "token_decoder", "model", "decoder")
 
 
+@pytest.mark.slow
 def test_every_script_mixer_encoder_and_decoder_is_trained_end_to_end(experiments, settings_of):
     kinds = {}
     for row in experiments:

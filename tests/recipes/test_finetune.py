@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 
 from summarymixing.experiment.run_folder import RunFolder
@@ -17,6 +18,7 @@ def encoder_weights(folder):
     return {name: weight for name, weight in weights.items() if name.startswith("speech_encoder.")}
 
 
+@pytest.mark.slow
 def test_it_starts_from_pretraining_and_can_be_loaded_without_it(train, tmp_path, corpus):
     """Frozen, the encoder is the pre-trained one to the last bit; no key names a size, or a mixer, but the factor."""
     train(PRETRAIN, tmp_path / "pretrained")
@@ -34,6 +36,7 @@ def test_it_starts_from_pretraining_and_can_be_loaded_without_it(train, tmp_path
     assert json.loads((tmp_path / "run/run.json").read_text())["finished"]
 
 
+@pytest.mark.slow
 def test_from_scratch_is_the_same_network_with_other_weights(train, encoder_run, tmp_path):
     settings = {"frozen_steps": 0, "optimizer_step_limit": 1, "lr": 1e-9, "output_lr": 1e-9}
     train(YAML, tmp_path / "scratch", from_scratch="true", **settings)

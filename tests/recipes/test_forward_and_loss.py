@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
@@ -48,6 +49,7 @@ def batch_of(experiment):
     return PaddedBatch(rows)
 
 
+@pytest.mark.slow
 def test_it_loads_and_a_training_step_has_finite_gradients(experiment, command_line, tmp_path):
     """Every parameter gets a gradient, or several processes would wait for it forever."""
     loaded = load_experiment(command_line(experiment["Hparam_file"], output_folder=tmp_path / "run", device="cpu"))

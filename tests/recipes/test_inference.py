@@ -48,6 +48,7 @@ def files(corpus):
     return sorted((corpus / "test-clean").rglob("*.flac"))[:16]
 
 
+@pytest.mark.slow
 def test_a_run_transcribes_as_it_was_scored(finished_run, files, corpus):
     scored = {row["ID"]: row["hypothesis"] for row in read_manifest(finished_run / "transcripts_test-clean.csv")}
     assert Transcriber(finished_run).transcribe(files) == [
@@ -55,6 +56,7 @@ def test_a_run_transcribes_as_it_was_scored(finished_run, files, corpus):
     ]
 
 
+@pytest.mark.slow
 def test_the_transcript_does_not_depend_on_the_batch(transcriber, corpus):
     files = sorted((corpus / "test-clean").rglob("*.flac"))
     texts = {}
@@ -129,6 +131,7 @@ def test_it_says_what_is_wrong(transcriber, finished_run, tmp_path):
         Transcriber(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_the_tool_prints_every_transcript_that_it_can(talkative_run, transcriber, files, tmp_path):
     (tmp_path / "empty.wav").write_bytes(b"")
     arguments = [talkative_run, files[0], tmp_path / "empty.wav", files[1]]

@@ -74,6 +74,7 @@ def test_bad_recordings_are_counted_where_they_are_tolerated(recipe, error, spoi
     assert set(trained) == everything - {identity(file, folder) for file in reasons} != set()
 
 
+@pytest.mark.slow
 def test_missing_data(recipe, error, refused, corpus, tmp_path):
     yaml = recipe["Hparam_file"]
     line = error(yaml, valid_split="dev-nowhere")
@@ -121,6 +122,7 @@ def texts(corpus, tmp_path_factory):
     return manifest
 
 
+@pytest.mark.slow
 def test_a_language_model_of_other_tokens(error, texts, tmp_path):
     folder = tmp_path / "lm"
     folder.mkdir()

@@ -45,6 +45,7 @@ def linear(size_in, size_out):
     return size_in * size_out + size_out
 
 
+@pytest.mark.slow
 def test_parameters_by_the_formulas_of_the_layers():
     """Every count of the README's table, from sizes alone."""
     d, ffn, gated, kernel, vocab, norm = 512, 2048, 3072, 31, 5000, 2 * 512

@@ -71,6 +71,7 @@ def audio(corpus):
     return str(sorted((corpus / "test-clean").rglob("*.flac"))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [SPEECHBRAIN, OURS], ids=["speechbrain", "ours"])
 def test_loading_a_run_writes_nothing(run, untouched, audio, code):
     untouched(code.format(watch=WATCH, run=str(run), audio=audio))

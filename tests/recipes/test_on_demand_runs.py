@@ -54,6 +54,7 @@ def files(corpus):
     return sorted((corpus / "test-clean").rglob("*.flac"))[:6]
 
 
+@pytest.mark.slow
 def test_each_setting_transcribes_as_in_any_batch(run, files):
     found = []
     for settings in SETTINGS:
@@ -67,6 +68,7 @@ def test_each_setting_transcribes_as_in_any_batch(run, files):
     assert transcriber.transcribe(files) == found[1]
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("left_context_size", [1, None])

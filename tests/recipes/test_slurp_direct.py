@@ -65,6 +65,7 @@ def test_started_from_a_run_of_speech_recognition_killed_and_resumed(train, trai
     assert len(kept) > 20 and all(torch.equal(before[key], after[key]) for key in kept)
 
 
+@pytest.mark.slow
 def test_errors_name_file_key_and_cure(refused, command_line, slurp, tmp_path):
     script = "recipes/SLURP/SLU/direct/train.py"
 

@@ -43,6 +43,7 @@ def dutch(tmp_path_factory):
     return make(tmp_path_factory.mktemp("synthetic") / "corpus", "nl", 1, version=11)
 
 
+@pytest.mark.slow
 def test_headers_are_those_of_the_release(french, dutch):
     for root, locale, version in ((french, "fr", 17), (dutch, "nl", 11)):
         found = {path.name for path in (root / locale).iterdir()}
@@ -184,6 +185,7 @@ def test_every_language_speaks_its_defects(locale):
         assert 2 <= len(samples) / rate <= 10
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_one_and_two_workers(tmp_path, hashes):
     one = make(tmp_path / "one", "cy", 0.3)
     assert hashes(make(tmp_path / "two", "cy", 0.3, workers=2)) == hashes(one)

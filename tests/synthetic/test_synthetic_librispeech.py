@@ -46,11 +46,13 @@ def corpus(tmp_path_factory):
     return make(tmp_path_factory.mktemp("synthetic") / "corpus")
 
 
+@pytest.mark.slow
 def test_same_bytes_for_one_and_two_workers(corpus, tmp_path):
     other = make(tmp_path / "elsewhere", workers=2)
     assert hashes(other) == hashes(corpus)
 
 
+@pytest.mark.slow
 def test_an_utterance_depends_on_nothing_that_the_process_did_before():
     # Each index below the size of its cast is a voice: these strides reach most variants and every accent.
     ranges = (range(0, 39, 4), range(0, 6, 2), range(0, 12, 3), range(0, 12, 3))
@@ -71,6 +73,7 @@ def test_an_utterance_depends_on_nothing_that_the_process_did_before():
         assert found == here[0]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_corpus(corpus, tmp_path):
     other = make_librispeech(tmp_path / "c", 0.2, 1, dev_minutes=0.1, test_minutes=0.1, workers=1, progress=False)
     assert set(transcripts(other, "train-clean-100").values()).isdisjoint(

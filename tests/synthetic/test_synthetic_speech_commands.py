@@ -33,6 +33,7 @@ def root(tmp_path_factory):
     return make(tmp_path_factory.mktemp("synthetic") / "corpus")
 
 
+@pytest.mark.slow
 def test_words_are_those_of_the_version(root, tmp_path):
     assert len(V1) == 30 and words(root) == V2
     assert words(make(tmp_path / "one", version=1)) == V1
@@ -53,6 +54,7 @@ def test_recordings_are_16_khz_wav_of_about_a_second(root):
     assert 0.04 < short < 0.2
 
 
+@pytest.mark.slow
 def test_lists_name_a_tenth_of_every_word_each_and_share_no_speaker(root):
     everything = {f"{word}/{path.name}" for word in V2 for path in (root / word).iterdir()}
     parts = {"validation": set(listed(root, "validation")), "testing": set(listed(root, "testing"))}

@@ -195,6 +195,7 @@ def test_the_gradient_is_that_of_the_mean_over_all_masked_frames(prepare):
             torch.testing.assert_close(gradient, parameter.grad / masked, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average_decay", ["null", 0.9])
 def test_a_killed_run_resumes_exactly(train, tmp_path, monkeypatch, average_decay):
     settings = {"average_decay": average_decay, "ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}

@@ -80,6 +80,7 @@ def test_tokens_are_shifted():
     assert outputs.tolist() == [[5, 6, 7, 2], [8, 2, 0, 0], [9, 3, 2, 0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ctc_weight", [0.3, 1.0, 0.0])
 def test_the_loss_is_the_sum_over_each_utterance_and_the_mean_over_the_batch(smoothing, ctc_weight, task):

@@ -103,6 +103,7 @@ def test_more_epochs_go_on_along_the_schedule_of_all_of_them(train, log):
     assert task.optimizer_step == 20 and len(task.record.data["epochs"]) == 4
 
 
+@pytest.mark.slow
 def test_other_epochs_in_mid_run(train, monkeypatch):
     original = CTC.on_fit_batch_end
 
@@ -258,6 +259,7 @@ def test_a_run_at_its_step_limit_records_no_more_epochs(train, log):
     assert len(train(number_of_epochs=3, optimizer_step_limit=15)[1]) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor, steps", [(100, 1), (5, 1), (2, 3), (3, 2)])
 def test_the_batches_left_at_an_epochs_end_make_a_step(factor, steps, train, log):
     """Of 5 batches."""
@@ -377,6 +379,7 @@ def test_a_group_is_frozen_for_its_steps_and_has_its_learning_rate(train, steps)
             assert torch.equal(step["weights"], steps[number - 2]["weights"]) == (number <= 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor, at", [(1, 4), (2, 4)])
 def test_a_run_with_groups_goes_on_exactly(train, monkeypatch, tmp_path, factor, at):
     """From before the end of the frozen steps to behind it, and from behind it."""
@@ -423,6 +426,7 @@ def test_the_gradients_of_all_groups_are_clipped(train):
     assert len(before) == 2 and torch.stack(moved).norm() == pytest.approx(task.max_grad_norm, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "groups, message",
     [

@@ -104,6 +104,7 @@ def test_one_factor_a_step_and_the_first_elsewhere(train):
     assert "squeeze" not in task.record.data["metrics"]["dev-clean"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_draws_what_it_would_have_drawn(train):
     whole_task, whole = train("whole")
     often = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}

@@ -28,6 +28,7 @@ class Scaled(Mixer):
         return self.scale * x
 
 
+@pytest.mark.slow
 def test_mixers_come_nearer_and_nothing_else_changes(make, family):
     upstream = make(family)
     torch.manual_seed(3)

@@ -27,6 +27,7 @@ def saved_bytes(upstream):
     return states, sum(size for place, (_, size) in kept.items() if place not in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixer", [WindowedSummaryMixing, None], ids=["swapped", "attention"])
 def test_only_the_mixers_of_the_last_layer_train(make, family, mixer):
     whole = make(family, frozen=False)

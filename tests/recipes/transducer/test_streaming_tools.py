@@ -37,6 +37,7 @@ def pcm(file):
     return samples.numpy().astype("<i2").tobytes(), samples.float() / 32768
 
 
+@pytest.mark.slow
 def test_standard_input_streams(run, tool, transcriber, files):
     data, samples = pcm(files[0])
     done = tool(
@@ -52,6 +53,7 @@ def test_standard_input_streams(run, tool, transcriber, files):
     assert whole.stdout.decode() == transcriber.transcribe([samples])[0] + "\n"
 
 
+@pytest.mark.slow
 def test_standard_input_has_a_rate_of_its_own(run, talkative, tool, transcriber, files):
     """It is 16 kHz unless stated otherwise, whatever the run's rate is; as a file of the same samples reads."""
     data, _ = pcm(files[0])
@@ -74,6 +76,7 @@ def test_standard_input_has_a_rate_of_its_own(run, talkative, tool, transcriber,
     assert done.stdout.decode() == transcriber.transcribe([samples])[0] + "\n"
 
 
+@pytest.mark.slow
 def test_silence_has_a_transcript(run, tool, tmp_path):
     soundfile.write(tmp_path / "silence.wav", numpy.zeros(32000), 16000)
     for options in ([], ["--stream"]):
@@ -85,6 +88,7 @@ def test_less_than_a_sample_is_no_recording(run, refused):
     assert "empty recording" in refused("transcribe", run, "-", "--sample-rate", "48000", data=b"\0\0")
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_microphone_ends_the_transcript(run, transcriber, files):
     """It reaches both ends of the pipe; the text of what was said until then must not be lost."""
     data, samples = pcm(files[0])

@@ -27,6 +27,7 @@ def offline(transcriber, samples, chunk_ms, left_context_size):
     return transcriber.tokenizer.decode_ids(transcriber.decoder(output)[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS[1:])
 @pytest.mark.parametrize("chunk_ms, left_context_size", [(40, 3), (320, 0), (640, 2), (640, None), (1280, None)])
 def test_a_stream_equals_chunk_masked_offline_decoding(talkative_of, name, files, chunk_ms, left_context_size):
@@ -49,6 +50,7 @@ def test_other_chunks_give_other_texts(transcriber, files):
     assert len({transcriber.transcribe(files[:1], *pair)[0] for pair in settings}) == len(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_ms", [None, 320])
 def test_the_transcript_does_not_depend_on_the_batch(transcriber, corpus, chunk_ms):
     files = sorted((corpus / "test-clean").rglob("*.flac")) + sorted((corpus / "test-other").rglob("*.flac"))
