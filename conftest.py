@@ -24,3 +24,6 @@ def pytest_collection_modifyitems(items):
         groups[item.path] = used[0] if used else groups.get(item.path, item.nodeid.partition("::")[0])
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+        # Whoever asks for a training, in a process of its own, takes seconds.
+        if "recipes" in item.path.parts and {"train", "finished_run"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)

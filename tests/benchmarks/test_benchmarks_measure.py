@@ -18,6 +18,7 @@ TINY = {"frames": 24, "rows": 2, "d_model": 16, "layers": 2}
 QUICK = Options(threads=1, rounds=(2, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", cells.STEPS)
 @pytest.mark.parametrize("level", cells.LEVELS)
 @pytest.mark.parametrize("dtype", cells.DTYPES)
@@ -201,6 +202,7 @@ def test_kept_memory_is_returned_where_a_call_needs_it(monkeypatch, resident, re
             stopwatch(calls["a"], 1)
 
 
+@pytest.mark.slow
 def test_memory_limit_of_a_fresh_process():
     assert in_fresh_process(allocate, 10**6, limit_bytes=10**9) == {"bytes": 10**6}
     found = in_fresh_process(allocate, 2 * 10**9, limit_bytes=10**9)
@@ -223,6 +225,7 @@ def test_which_errors_are_for_lack_of_memory():
     assert failure(RuntimeError("a\nb")) == {"error": "RuntimeError: a"}
 
 
+@pytest.mark.slow
 def test_cell_out_of_memory_is_a_result_and_not_timed():
     large = Cell("plain_1", 20_000, chunk_size=4, d_model=8)
     small = Cell("plain_1", 100, chunk_size=4, d_model=8)

@@ -130,6 +130,7 @@ def run(folder, *words, **options):
     )
 
 
+@pytest.mark.slow
 def test_sweep_writes_json_table_and_plots(tmp_path, capsys):
     words = ["--mixers", "summarymixing_8", "rope_attention", "plain_8", "--seconds", "20", "60", "--steps", "forward"]
     assert run(tmp_path, "sweep", *words, check=checked()) == 0

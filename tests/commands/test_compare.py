@@ -178,6 +178,7 @@ def test_program(folders, tmp_path, capsys, monkeypatch):
     assert f"`python tools/compare.py {names[0]}" in markdown
 
 
+@pytest.mark.slow
 def test_plot_is_written_and_shows_something(folders, tmp_path):
     comparison = compare([read_run(folder) for folder in folders], [])
     figure = draw(comparison, MEASURED)

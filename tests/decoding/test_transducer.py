@@ -84,6 +84,7 @@ def test_greedy_equals_speechbrain_without_padding(seed):
     assert TransducerSearcher(model, max_symbols=6)(padded)[0] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_the_batch_does_not_change_the_tokens(beam_size):
     model, counts = transducer(talk=0.5), (17, 1, 30, 8, 29, 12)

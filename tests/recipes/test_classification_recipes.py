@@ -149,6 +149,7 @@ def test_an_encoder_that_starts_from_another_run(train, run, tmp_path):
     assert set(UtteranceClassifier(tmp_path).labels) == {"scenario", "action", "intent"}
 
 
+@pytest.mark.slow
 def test_data_that_do_not_fit_are_named(refused, command_line, corpora, tmp_path):
     line = refused(KWS_SCRIPT, *command_line(KWS, output_folder=tmp_path / "version", version=1))
     assert "holds 'backward', a word of version 2; set the key version to 2" in line

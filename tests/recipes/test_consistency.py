@@ -179,6 +179,7 @@ def test_every_program_says_what_it_does(experiments, refused, monkeypatch, caps
         assert "the first argument must be the YAML file of an experiment" in refused(script)
 
 
+@pytest.mark.slow
 def test_yaml_files_name_the_files_of_a_run_as_the_code_does(experiments, encoder_run):
     """Loggers and checkpointers are made in YAML; whoever reads them finds them through RunFolder."""
     bases = {row["Script_file"]: row["Hparam_file"] for row in experiments}

@@ -164,6 +164,7 @@ def rehearse(experiments, encoder_run, tmp_path):
 WAITED = {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("yaml", MODELS)
 def test_no_tensor_is_on_the_wrong_device_and_nobody_waits_without_leave(rehearse, yaml):
     WAITED[yaml] = rehearse(yaml)
@@ -182,6 +183,7 @@ def test_whoever_may_wait_does():
         assert set(ONCE) <= first and set(EVERY_STEP) == second
 
 
+@pytest.mark.slow
 def test_every_part_of_the_recipes_is_rehearsed(experiments):
     def parts(yaml):
         found = re.findall(r"!(?:new|name):((?:summarymixing|speechbrain)\.[\w.]+)", resolve_yaml(ROOT / yaml))

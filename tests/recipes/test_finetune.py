@@ -47,6 +47,7 @@ def test_from_scratch_is_the_same_network_with_other_weights(train, encoder_run,
     assert not torch.allclose(scratch[name], before[name], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_started_from_is_refused(refused, command_line, tmp_path):
     def error(**settings):
         settings = {"output_folder": tmp_path / "run", **settings}

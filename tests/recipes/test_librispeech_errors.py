@@ -49,6 +49,7 @@ def spoiled(corpus, tmp_path_factory):
     return folder, {silent: "no transcript", broken: "unreadable"}
 
 
+@pytest.mark.slow
 def test_bad_recordings_stop_a_run(recipe, error, spoiled):
     folder, reasons = spoiled
     line = error(recipe["Hparam_file"], data_folder=folder)
@@ -56,6 +57,7 @@ def test_bad_recordings_stop_a_run(recipe, error, spoiled):
     assert all(f"{file.stem}: {reason}" in line for file, reason in reasons.items())
 
 
+@pytest.mark.slow
 def test_bad_recordings_are_counted_where_they_are_tolerated(recipe, error, spoiled, tmp_path, monkeypatch):
     folder, reasons = spoiled
     trained = []
@@ -93,6 +95,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
 
 
+@pytest.mark.slow
 def test_a_hub_name_without_network(recipe, error, no_network):
     line = error(recipe["Hparam_file"], tokenizer_source="nobody/no-such-model")
     assert "nobody/no-such-model: key tokenizer_source: no such folder, and tokenizer.ckpt cannot be downloaded" in line
@@ -106,6 +109,7 @@ def test_a_language_model_of_the_hub_without_network(error, no_network):
     assert "set language_model to its folder, or to null" in line
 
 
+@pytest.mark.slow
 def test_a_language_model_that_is_not_there(error, tmp_path):
     line = error(TRANSFORMER, language_model=tmp_path / "nowhere")
     assert "nowhere: no such folder; correct the key language_model" in line

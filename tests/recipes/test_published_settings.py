@@ -275,6 +275,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_branchformer_with_summarymixing_has_the_published_cell():
     """Those above and these are all there are."""
     listed = {name for name in PUBLISHED if "conformer" not in name} | set(OTHERS)

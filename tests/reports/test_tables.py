@@ -203,6 +203,7 @@ def test_a_generated_corpus_is_known_even_through_links(tmp_path):
         assert found["hours"]["test-clean"] == pytest.approx(0.05 / 60, abs=16 / 3600)
 
 
+@pytest.mark.slow
 def test_a_recipe_records_what_tables_need(tmp_path):
     data = make_librispeech(tmp_path / "data", 1, dev_minutes=0.05, test_minutes=0.05, workers=1, progress=False)
     keys = {"data_folder": data, "output_folder": tmp_path / "run", "train_splits": "[train-clean-100]"}

@@ -3,6 +3,8 @@
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from summarymixing.experiment.yaml_files import resolve_yaml
 from summarymixing.reports.tables.registry import PUBLISHED, TABLES, read_published
 
@@ -25,6 +27,7 @@ def test_published_files_are_complete():
             assert "arXiv" in row["source"] or not row["source"]
 
 
+@pytest.mark.slow
 def test_every_experiment_of_a_table_is_a_recipe():
     names = {
         row["YAML"] for t in ("librispeech_encoder_decoder", "librispeech_parameters") for row in read_published(t)

@@ -71,6 +71,7 @@ def test_rows_are_those_of_common_voice(french, dutch):
                 assert (balance < 0) == (name == "invalidated") or name == "other"
 
 
+@pytest.mark.slow
 def test_tables_share_out_the_clips(dutch):
     clips = {name: [row["path"] for row in read(dutch, "nl", name)] for name in TABLES}
     assert clips["validated"] == clips["train"] + clips["dev"] + clips["test"]
@@ -97,6 +98,7 @@ def test_clips_are_mono_mp3_of_2_to_10_seconds(dutch):
     assert rates == {32000, 48000}
 
 
+@pytest.mark.slow
 def test_durations_are_listed(french):
     header, *lines = (french / "fr" / "clip_durations.tsv").read_text().splitlines()
     assert header == "clip\tduration[ms]"

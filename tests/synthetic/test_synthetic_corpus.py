@@ -66,6 +66,7 @@ def test_impossible_durations_and_seeds_are_refused(tmp_path, minutes):
         corpus.build(tmp_path / "c", {"seed": -1}, write)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_until_they_last_long_enough(workers):
     with corpus.Studio(workers, minutes=2, progress=False) as studio:

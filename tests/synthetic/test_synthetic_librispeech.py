@@ -202,6 +202,7 @@ def test_impossible_durations_are_refused(tmp_path, minutes):
         make_librispeech(tmp_path / "c", minutes)
 
 
+@pytest.mark.slow
 def test_the_tool_makes_a_corpus_and_reports_errors_in_one_line(tmp_path):
     command = [sys.executable, TOOL, "librispeech", tmp_path / "c", "--minutes", "0.1"]
     command += ["--dev-minutes", "0.1", "--test-minutes", "0.1", "--workers", "1"]

@@ -174,6 +174,7 @@ def test_sentences_and_voices_of_the_tests_are_unseen(root):
     assert (variants["train"] | variants["train_synthetic"]).isdisjoint(variants["devel"] | variants["test"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_one_and_two_workers(root, tmp_path, hashes):
     assert hashes(make(tmp_path / "two", workers=2)) == hashes(root)
     other = make(tmp_path / "other", minutes=0.3, seed=3)

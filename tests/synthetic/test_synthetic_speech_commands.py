@@ -109,11 +109,13 @@ def test_background_noises_last_a_minute_and_have_their_colours(root):
     assert falls["exercise_bike"] > falls["pink_noise"] > falls["doing_the_dishes"] > falls["white_noise"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_one_and_two_workers(root, tmp_path, hashes):
     assert hashes(make(tmp_path / "two", workers=2)) == hashes(root)
     assert not np.array_equal(speech_commands.make_word("yes", 1, 0), speech_commands.make_word("yes", 1, 1))
 
 
+@pytest.mark.slow
 def test_more_recordings_of_a_word_begin_with_the_same_ones(root, tmp_path, hashes):
     more = hashes(make(tmp_path / "more", per_word=12, version=1))
     fewer = {name: found for name, found in hashes(root).items() if name.split("/")[0] in V1}

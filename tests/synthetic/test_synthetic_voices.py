@@ -18,6 +18,7 @@ SPLITS = ["train-clean-100", "dev-clean", "test-clean", "test-other"]
 TEXT = "the old farmer walked slowly across the field , while seven horses watched"
 
 
+@pytest.mark.slow
 def test_speech_depends_neither_on_time_nor_on_what_was_spoken_before():
     cast = [speaker for split in SPLITS for speaker in voices.speakers(split)[::5]]
     first = [voices.speak(TEXT, s.voice, s.rate, s.pitch, s.pitch_range)[0] for s in cast]

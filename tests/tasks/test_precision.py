@@ -162,6 +162,7 @@ def check_two_steps(task, name, witness, dtype):
     assert any(not torch.equal(new, old) for new, old in zip(after, before, strict=True))
 
 
+@pytest.mark.slow
 def test_bf16_by_one_key(prepare, name, witness, needs):
     needs(torch.bfloat16)
     task = prepare(name, precision="bf16")
@@ -169,6 +170,7 @@ def test_bf16_by_one_key(prepare, name, witness, needs):
     assert not task.scaler.is_enabled()
 
 
+@pytest.mark.slow
 def test_bf16_evaluation_by_one_key(prepare, name, witness, needs):
     needs(torch.bfloat16)
     task = prepare(name, eval_precision="bf16")
@@ -189,11 +191,13 @@ def in_float16(task):
     return task
 
 
+@pytest.mark.slow
 def test_float16_with_loss_scaling(prepare, name, witness, needs):
     needs(torch.float16)
     check_two_steps(in_float16(prepare(name)), name, witness, torch.float16)
 
 
+@pytest.mark.slow
 def test_float16_leaves_out_a_step_that_overflows(prepare, name, needs):
     needs(torch.float16)
     task, batch = in_float16(prepare(name)), batch_of_noise()
@@ -214,6 +218,7 @@ def test_fp16_on_a_cpu_is_an_error_in_one_line(prepare):
     assert "bf16" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["precision", "eval_precision"])
 def test_a_type_that_the_cpu_has_no_lstm_for_is_an_error_in_one_line(prepare, monkeypatch, tmp_path, key):
     """Raised as oneDNN raises it, whatever this CPU has."""

@@ -274,6 +274,7 @@ def test_validation_masks_the_same_frames_every_time(train, tmp_path):
     assert len(keys) == 6 and {key: first[key] for key in keys} == {key: last[key] for key in keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average_decay", ["null", 0.5])
 def test_the_checkpoint_that_predicts_best_becomes_the_run(prepare, tmp_path, average_decay, monkeypatch):
     task, train_set, valid_set, batches = prepare(number_of_epochs=4, average_decay=average_decay)

@@ -106,6 +106,7 @@ def test_the_loss_is_the_sum_over_each_utterance_and_the_mean_over_the_batch(smo
     assert float(loss) == pytest.approx(float(expected) / 2, rel=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_augmented_copies_get_their_own_labels(task):
     drop = "!new:speechbrain.augment.time_domain.DropFreq {}"
@@ -142,6 +143,7 @@ def test_it_learns_tones_by_heart(task):
     assert set(seq2seq.record.data["metrics"]) == {"beam", "greedy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_step_whose_gradient_is_not_finite_changes_nothing(bad, task):
     seq2seq, (train_set, data, batches) = task(number_of_epochs=1)

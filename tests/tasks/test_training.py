@@ -93,6 +93,7 @@ def test_a_run_may_be_validated_on_what_it_learns(train):
     assert task.optimizer_step == 3 and "wer" in task.record.data["epochs"][0]
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_along_the_schedule_of_all_of_them(train, log):
     _, first = train(number_of_epochs=2)
     assert len(first) == 10 and first[-1] == 0
@@ -230,6 +231,7 @@ def test_three_stages_that_cannot_be_are_refused(arguments, message):
         Schedule(partial(tri_stage, **arguments), 1.0, 0.1, 40)
 
 
+@pytest.mark.slow
 def test_a_schedule_of_losses_trains_and_goes_on(train):
     """Every epoch counts as no progress: half the learning rate after the second, and after each that follows."""
     newbob = "!name:speechbrain.nnet.schedulers.NewBobScheduler {improvement_threshold: 9.0}"
@@ -243,6 +245,7 @@ LINEAR = "!new:speechbrain.nnet.schedulers.LinearWarmupScheduler {{initial_value
 LINEAR += "num_training_steps: {}}}"
 
 
+@pytest.mark.slow
 def test_a_schedule_that_ends_before_the_training(train):
     fixed = {"warmup_fraction": "null", "lr_schedule": LINEAR.format(10)}
     train(number_of_epochs=2, **fixed)
@@ -252,6 +255,7 @@ def test_a_schedule_that_ends_before_the_training(train):
     assert len(rates) == 10 and min(rates[:-1]) > 0
 
 
+@pytest.mark.slow
 def test_a_run_at_its_step_limit_records_no_more_epochs(train, log):
     train(number_of_epochs=3, optimizer_step_limit=5)
     task, rates = train(number_of_epochs=3, optimizer_step_limit=5)
@@ -298,6 +302,7 @@ def test_what_would_do_nothing_is_refused(settings, message, train):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_impossible_transcripts_are_left_out_of_the_validation_loss(train, speech, tmp_path, log):
     plain, _ = train(number_of_epochs=1)
     (tmp_path / "more").mkdir()

@@ -116,10 +116,12 @@ def test_a_resumed_run_draws_what_it_would_have_drawn(train):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_another_seed_draws_otherwise(train):
     assert drawn(train("one")[1]) != drawn(train("other", seed=7)[1])
 
 
+@pytest.mark.slow
 def test_tests_have_the_factor_that_they_are_given(train):
     task, seen = train(test_choice="{squeeze: 4}")
     assert {one.squeeze for one in seen if one.stage == sb.Stage.VALID} == {1}

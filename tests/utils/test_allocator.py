@@ -40,6 +40,7 @@ needs_glibc = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_a_repeated_step_takes_no_new_pages():
     def faults(how):
@@ -49,6 +50,7 @@ def test_a_repeated_step_takes_no_new_pages():
     assert faults("keep") < 100 < 1000 < faults("default")
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_what_was_kept_is_returned():
     found = subprocess.run([sys.executable, "-c", RETURN], check=True, capture_output=True, text=True).stdout

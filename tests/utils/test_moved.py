@@ -16,6 +16,7 @@ def test_the_old_name_gives_the_same_module(old, new):
     assert module.__name__ == module.__spec__.name == f"summarymixing.{new}"
 
 
+@pytest.mark.slow
 def test_what_yaml_files_and_readers_named_is_there():
     """In a process of its own, where nothing was imported by its new name before."""
     names = [
