@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -211,18 +212,50 @@ def _default_extractor(transformers, config, options=None):
     return transformers.Wav2Vec2FeatureExtractor(**options)
 
 
-def _load(source):
-    transformers = _transformers()
-    source = str(source)
-    try:
+def read_configuration(source):
+    """What a model is and what it is given, without its weights.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        A folder, or a name on the hub.
+
+    Returns
+    -------
+    transformers.PretrainedConfig
+        Of the model.
+    transformers.FeatureExtractionMixin
+        Its preprocessor; the family's default where the source has none.
+
+    Raises
+    ------
+    InputError
+        If transformers is missing, or there is no such model.
+    """
+    transformers, source = _transformers(), str(source)
+    with _named(source):
         config = transformers.AutoConfig.from_pretrained(source)
-        model = load_swapped(empty_model(config), source) if getattr(config, SWAP, None) else _trained(config, source)
+    return config, _extractor(transformers, source, config)
+
+
+def _load(source):
+    config, extractor = read_configuration(source)
+    with _named(str(source)):
+        swapped = getattr(config, SWAP, None)
+        model = load_swapped(empty_model(config), source) if swapped else _trained(config, str(source))
+    return model.float(), extractor
+
+
+@contextmanager
+def _named(source):
+    """Errors of transformers in one line that names the source."""
+    try:
+        yield
     except InputError:
         raise
     except (OSError, ValueError) as error:
         message = " ".join(str(error).split())
         raise InputError(f"{source}: no model of Hugging Face: {message}; give its folder or its name there") from error
-    return model.float(), _extractor(transformers, source, config)
 
 
 def _trained(config, source):

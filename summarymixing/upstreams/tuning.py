@@ -8,7 +8,7 @@ from ruamel.yaml.tag import Tag
 from summarymixing.experiment.run_folder import RunFolder
 from summarymixing.upstreams.encoder_folder import encoder_node
 from summarymixing.upstreams.from_run import RunUpstream
-from summarymixing.upstreams.huggingface import HuggingFaceUpstream
+from summarymixing.upstreams.huggingface import HuggingFaceUpstream, read_configuration
 from summarymixing.upstreams.swap import chosen_layers, encoder_layers, replace_mixers, swapped_mixers
 from summarymixing.utils.errors import InputError
 
@@ -68,8 +68,7 @@ def upstream_node(source):
         node = CommentedMap(speech_encoder=encoder_node(source))
         node.yaml_set_ctag(_tag("RunUpstream"))
     else:
-        upstream = HuggingFaceUpstream(source)
-        config, preprocessor = (_plain(part.to_dict()) for part in (upstream.model.config, upstream.extractor))
+        config, preprocessor = (_plain(part.to_dict()) for part in read_configuration(source))
         config = {key: value for key, value in config.items() if key not in _NOT_THE_MODEL}
         node = CommentedMap(config=config, preprocessor=preprocessor)
         node.yaml_set_ctag(_tag("HuggingFaceUpstream"))
